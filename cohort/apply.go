@@ -1,0 +1,293 @@
+package cohort
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"iter"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/cohortkit/cohortkit/identity"
+)
+
+// Apply sends changes to the members of a cohort and returns when every one of them has come to its end.
+//
+// The source yields a change or an error for each row. An [*identity.RejectError] is a row that cannot be sent: it is counted and the run
+// goes on. Any other error ends the run with a [*RowError]: requests under way are finished, what was not yet sent is counted as unsent. The
+// first request that is refused, or whose outcome stays unknown after all repeats, ends the run too, and so does the context, at once.
+// The Report is complete in every case.
+//
+// Apply fails with an [*InvalidError] before anything is sent or read.
+func (im *Importer) Apply(ctx context.Context, cohortID string, changes iter.Seq2[Change, error], opts ...ApplyOption) (Report, error) {
+	report := Report{CohortID: cohortID}
+	if err := validateID(cohortID); err != nil {
+		return report, err
+	}
+	if changes == nil {
+		return report, &InvalidError{Field: "changes", Problem: "are nil", Next: "give a sequence; an empty one is fine"}
+	}
+	r := newRun(ctx, im, cohortID)
+	for _, o := range opts {
+		o.applyRun(&r.config)
+	}
+	defer r.stop(nil) // also when the source panics
+	readErr := r.read(changes)
+	sendErr := r.senders.Wait()
+	return r.finish(readErr, sendErr)
+}
+
+// run is one run of Apply. The goroutine that called Apply reads the source and fills batches; each batch is sent by a goroutine of its
+// own, at most as many as the Importer has in flight.
+type run struct {
+	im       *Importer
+	cohortID string
+	config   runConfig
+
+	ctx   context.Context // of attempts
+	begin context.Context // of whatever has not begun; done as soon as the run is to end
+	stop  context.CancelCauseFunc
+
+	// of the reading goroutine
+	seed     maphash.Seed
+	open     *batch  // being filled
+	members  members // in the open batch or under way
+	spare    []*batch
+	rows     Rows
+	overlong int
+
+	// shared
+	senders  errgroup.Group
+	slots    chan struct{} // one for each batch under way
+	window   *window
+	maxBytes atomic.Int64 // of a batch; shrinks when the endpoint finds one too large
+	rowsRead atomic.Int64
+	turn     chan struct{} // held by whoever reports progress
+
+	mu             sync.Mutex
+	ended          []*batch // came to their end; the reader has not heard yet
+	adds, removals Tally
+	requests       int
+}
+
+func newRun(ctx context.Context, im *Importer, cohortID string) *run {
+	begin, stop := context.WithCancelCause(ctx)
+	r := &run{
+		im: im, cohortID: cohortID,
+		ctx: ctx, begin: begin, stop: stop,
+		seed:  maphash.MakeSeed(),
+		slots: make(chan struct{}, im.inFlight), window: newWindow(im.limiter, im.inFlight), turn: make(chan struct{}, 1),
+	}
+	r.open = r.members.newBatch()
+	r.maxBytes.Store(maxRequestBytes - envelopeBytes - int64(2*len(cohortID)))
+	return r
+}
+
+// read takes in the source. It returns what ended the reading, or nil when the source or the run came to its end.
+func (r *run) read(changes iter.Seq2[Change, error]) error {
+	for change, err := range changes {
+		r.rows.Read++
+		r.rowsRead.Store(int64(r.rows.Read))
+		if r.begin.Err() != nil {
+			r.rows.Unprocessed++
+			return nil
+		}
+		if err == nil {
+			err = change.validate()
+		}
+		if err != nil {
+			if err := r.reject(err); err != nil {
+				return err
+			}
+			continue
+		}
+		if !r.take(change) {
+			return nil
+		}
+	}
+	if len(r.open.changes) > 0 {
+		r.dispatch()
+	}
+	return nil
+}
+
+// reject counts a row that cannot be sent, or returns the error that ends the run.
+func (r *run) reject(err error) error {
+	rejection, ok := errors.AsType[*identity.RejectError](err)
+	if !ok {
+		r.rows.Unprocessed++
+		return &RowError{Row: r.rows.Read, Err: err}
+	}
+	r.rows.Rejected++
+	for _, f := range r.config.onReject {
+		f(Rejection{Row: r.rows.Read, Reason: rejection})
+	}
+	if r.config.strict {
+		return &RowError{Row: r.rows.Read, Err: rejection}
+	}
+	return nil
+}
+
+// take puts a change into the open batch and sends the batch when it is full. It returns false when the run has come to its end.
+func (r *run) take(change Change) bool {
+	size := wireSize(change.id)
+	if limit := int(r.maxBytes.Load()); r.open.bytes+size > limit && len(r.open.changes) > 0 && !r.dispatch() {
+		r.rows.Unprocessed++
+		return false
+	}
+	hash := hashOf(r.seed, change.id)
+	switch last, known := r.members.find(hash); {
+	case !known:
+	case last.batch != r.open:
+		r.open.after = append(r.open.after, last.batch.done)
+	case r.open.changes[last.index].id == change.id:
+		earlier := &r.open.changes[last.index]
+		r.uncount(earlier.direction)
+		r.rows.Duplicate++
+		earlier.direction = change.direction
+		r.count(change.direction)
+		return true
+	default:
+		// Another member with the same hash. To treat it as the same one costs a short batch and a wait, and is always right.
+		before := r.open.done
+		if !r.dispatch() {
+			r.rows.Unprocessed++
+			return false
+		}
+		r.open.after = append(r.open.after, before)
+	}
+	r.members.put(hash, place{r.open, len(r.open.changes)})
+	r.open.changes = append(r.open.changes, change)
+	r.open.hashes = append(r.open.hashes, hash)
+	r.open.bytes += size
+	r.count(change.direction)
+	if change.id.Overlong() {
+		r.overlong++
+	}
+	return len(r.open.changes) < MaxIdentifiers || r.dispatch()
+}
+
+func (r *run) count(d direction) {
+	if d == addition {
+		r.rows.Added++
+	} else {
+		r.rows.Removed++
+	}
+}
+
+func (r *run) uncount(d direction) {
+	if d == addition {
+		r.rows.Added--
+	} else {
+		r.rows.Removed--
+	}
+}
+
+// dispatch hands the open batch to a sender and opens another. It waits until no earlier change of one of its members is under way, and
+// until a slot is free. It returns false, and leaves the batch open, when the run has come to its end.
+func (r *run) dispatch() bool {
+	for _, earlier := range r.open.after {
+		select {
+		case <-earlier:
+		case <-r.begin.Done():
+			return false
+		}
+	}
+	select {
+	case r.slots <- struct{}{}:
+	case <-r.begin.Done():
+		return false
+	}
+	if r.begin.Err() != nil { // both may have been ready
+		<-r.slots
+		return false
+	}
+	b := r.open
+	r.senders.Go(func() error { return r.send(b) })
+	r.recycle()
+	return true
+}
+
+// recycle opens a batch, and forgets the members of those that came to their end.
+func (r *run) recycle() {
+	r.mu.Lock()
+	ended := r.ended
+	r.ended = nil
+	r.mu.Unlock()
+	for _, b := range ended {
+		for _, hash := range b.hashes {
+			r.members.forget(hash, b)
+		}
+		b.reset()
+		r.spare = append(r.spare, b)
+	}
+	if n := len(r.spare); n > 0 {
+		r.open, r.spare = r.spare[n-1], r.spare[:n-1]
+		return
+	}
+	r.open = r.members.newBatch()
+}
+
+// finish draws up the report and names what ended the run.
+func (r *run) finish(readErr, sendErr error) (Report, error) {
+	// The first failure stopped the others, which may have returned before it did. It is the one that explains the run.
+	if first := context.Cause(r.begin); sendErr != nil && first != context.Cause(r.ctx) {
+		sendErr = first
+	}
+	for _, c := range r.open.changes {
+		r.tally(c.direction).Unsent++
+	}
+	report := Report{CohortID: r.cohortID, Rows: r.rows, Adds: r.adds, Removals: r.removals, Requests: r.requests}
+	if r.overlong > 0 {
+		report.Warnings = append(report.Warnings, Warning{WarnOverlong, r.overlong})
+	}
+	var ctxErr error
+	if readErr == nil && sendErr == nil && r.ctx.Err() != nil && report.Adds.Unsent+report.Removals.Unsent+r.rows.Unprocessed > 0 {
+		ctxErr = r.ctx.Err()
+		if cause := context.Cause(r.ctx); cause != ctxErr {
+			ctxErr = fmt.Errorf("%w: %w", ctxErr, cause)
+		}
+	}
+	switch err := cmp.Or(readErr, sendErr, ctxErr); {
+	case err == nil:
+		return report, nil
+	case readErr != nil && sendErr != nil:
+		return report, fmt.Errorf("cohort: apply: %w; and before that: %w", readErr, sendErr)
+	default:
+		return report, fmt.Errorf("cohort: apply: %w", err)
+	}
+}
+
+func (r *run) tally(d direction) *Tally {
+	if d == addition {
+		return &r.adds
+	}
+	return &r.removals
+}
+
+// validate reports why the change cannot be sent, as an [*identity.RejectError].
+func (c Change) validate() error {
+	if c.direction == noDirection {
+		return &identity.RejectError{Field: "change", Reason: ReasonNoDirection}
+	}
+	if err := c.id.Validate(); err != nil {
+		return err
+	}
+	if wireSize(c.id) > maxRequestBytes/2 {
+		return &identity.RejectError{Field: c.id.Kind().String(), Reason: ReasonTooLong}
+	}
+	return nil
+}
+
+// hashOf tells members apart. Equal hashes of different members are possible, and allowed for.
+func hashOf(seed maphash.Seed, id identity.ID) uint64 {
+	hash := maphash.String(seed, id.Value())
+	if alias, ok := id.Alias(); ok {
+		return hash ^ maphash.String(seed, alias.Label)*ones
+	}
+	return hash + uint64(id.Kind())
+}

@@ -1,0 +1,47 @@
+package cohort
+
+import "slices"
+
+const (
+	// MaxIdentifiers is the documented limit of identifiers in one request, counted over all kinds and change objects.
+	MaxIdentifiers = 1000
+	// maxRequestBytes is the documented limit of 4 MB for a payload, read as the smaller of its meanings.
+	maxRequestBytes = 4_000_000
+	// envelopeBytes is set aside in every request for the keys and the frame.
+	envelopeBytes = 16 << 10
+)
+
+// batch is the changes of one request. No two are of the same member.
+type batch struct {
+	number  int // see members
+	changes []Change
+	hashes  []uint64        // of the members, in the same order
+	bytes   int             // an upper bound of the changes on the wire
+	after   []chan struct{} // requests under way with an earlier change of one of the members
+	done    chan struct{}   // closed when the request came to its end
+}
+
+func newBatch() *batch {
+	return &batch{
+		changes: make([]Change, 0, MaxIdentifiers),
+		hashes:  make([]uint64, 0, MaxIdentifiers),
+		done:    make(chan struct{}),
+	}
+}
+
+// reset empties the batch for another request.
+func (b *batch) reset() {
+	clear(b.changes) // lets go of the identifiers
+	b.changes, b.hashes, b.after = b.changes[:0], b.hashes[:0], nil
+	b.bytes = 0
+	b.done = make(chan struct{})
+}
+
+// removalsFirst orders the changes as they go on the wire, so that a batch cut in two still removes before it adds. Most batches are of one
+// direction and in order as they are.
+func (b *batch) removalsFirst() {
+	byDirection := func(x, y Change) int { return int(x.direction) - int(y.direction) }
+	if !slices.IsSortedFunc(b.changes, byDirection) {
+		slices.SortStableFunc(b.changes, byDirection)
+	}
+}

@@ -1,0 +1,85 @@
+package cohort
+
+import (
+	"fmt"
+	"io"
+	"iter"
+	"log/slog"
+
+	"github.com/cohortkit/cohortkit/identity"
+)
+
+// direction says what a change does. The zero value is invalid on purpose: a change whose direction somebody forgot must not be
+// read as an exit.
+type direction uint8
+
+const (
+	noDirection direction = iota
+	removal
+	addition
+)
+
+// Change puts one identifier into a cohort or takes it out. Make one with [Add] or [Remove]; the zero value is invalid and is
+// rejected as a row. A Change shows its direction and the kind of its identifier when printed, never the identifier.
+type Change struct {
+	id        identity.ID
+	direction direction
+}
+
+// Add returns the change that puts the user with this identifier into the cohort. For a member it changes nothing.
+func Add(id identity.ID) Change { return Change{id: id, direction: addition} }
+
+// Remove returns the change that takes the user with this identifier out of the cohort. What it does for a user who is not a member is
+// undocumented.
+func Remove(id identity.ID) Change { return Change{id: id, direction: removal} }
+
+// ID returns the identifier.
+func (c Change) ID() identity.ID { return c.id }
+
+// IsAdd reports whether the change puts somebody in.
+func (c Change) IsAdd() bool { return c.direction == addition }
+
+// IsRemove reports whether the change takes somebody out.
+func (c Change) IsRemove() bool { return c.direction == removal }
+
+// String returns the direction and the kind: "add external_id(redacted)".
+func (c Change) String() string {
+	switch c.direction {
+	case addition:
+		return "add " + c.id.String()
+	case removal:
+		return "remove " + c.id.String()
+	default:
+		return "invalid change"
+	}
+}
+
+// Format prints String under every verb.
+func (c Change) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, c.String()) }
+
+// LogValue shows String.
+func (c Change) LogValue() slog.Value { return slog.StringValue(c.String()) }
+
+// AddAll turns identifiers, such as those of [identity.Rules.IDs], into additions. Errors pass through.
+func AddAll(ids iter.Seq2[identity.ID, error]) iter.Seq2[Change, error] {
+	return changes(ids, addition)
+}
+
+// RemoveAll turns identifiers into removals. Errors pass through.
+func RemoveAll(ids iter.Seq2[identity.ID, error]) iter.Seq2[Change, error] {
+	return changes(ids, removal)
+}
+
+func changes(ids iter.Seq2[identity.ID, error], d direction) iter.Seq2[Change, error] {
+	return func(yield func(Change, error) bool) {
+		for id, err := range ids {
+			c := Change{id: id, direction: d}
+			if err != nil {
+				c = Change{}
+			}
+			if !yield(c, err) {
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,200 @@
+package cohort
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+
+	"github.com/cohortkit/cohortkit/internal/text"
+	"github.com/cohortkit/cohortkit/keys"
+	"github.com/cohortkit/cohortkit/transport"
+)
+
+// The operations, as errors, logs and observers name them.
+const (
+	opCheck = "cohort.check"
+	opName  = "cohort.name"
+	opUsers = "cohort.users"
+)
+
+// Importer changes the cohorts of one workspace. It remembers nothing between calls, is immutable and safe for concurrent use, and costs no
+// goroutine while it is idle. It holds the credentials but shows them under no formatting verb.
+type Importer struct {
+	client      *transport.Client
+	workspace   string
+	credentials keys.Credentials
+	partnerKey  keys.PartnerKey
+	listener    keys.Listener // the source of the import key, if it listens
+	path        string
+	limiter     transport.Limiter
+	inFlight    int
+	observers   observers
+	buffers     *buffers
+}
+
+// NewImporter returns an Importer for the workspace whose data import key is in the credentials.
+//
+// The workspace is the customer's stable name as the caller knows it, never a key: it names the customer in metrics and decides whose turn it is
+// in the Client's quota. NewImporter fails, before anything is sent, with an [*InvalidError], or with the errors of
+// [keys.Credentials.Validate]: a missing key, or an instance without a partner key.
+func NewImporter(client *transport.Client, workspace string, credentials keys.Credentials, opts ...Option) (*Importer, error) {
+	if client == nil {
+		return nil, &InvalidError{Field: "client", Problem: "is nil", Next: "make one with transport.New"}
+	}
+	if fault := text.Check(workspace); fault != text.None {
+		return nil, &InvalidError{Field: "workspace", Problem: fault.String(), Next: nextFor(fault, "give the customer's stable name")}
+	}
+	instance := client.Endpoint().Instance()
+	if err := credentials.Validate(instance); err != nil {
+		return nil, fmt.Errorf("cohort: new importer: %w", err)
+	}
+	partnerKey, err := credentials.PartnerKey.PartnerKeyFor(instance)
+	if err != nil {
+		return nil, fmt.Errorf("cohort: new importer: %w", err)
+	}
+	cfg := config{limiter: client.Quota().Share(workspace), inFlight: defaultInFlight}
+	for _, o := range opts {
+		if err := o.apply(&cfg); err != nil {
+			return nil, err
+		}
+	}
+	im := &Importer{
+		client:      client,
+		workspace:   workspace,
+		credentials: credentials,
+		partnerKey:  partnerKey,
+		path:        "/partners/" + url.PathEscape(credentials.Partner) + "/cohorts",
+		limiter:     cfg.limiter,
+		inFlight:    cfg.inFlight,
+		observers:   cfg.observers,
+		buffers:     newBuffers(),
+	}
+	im.listener, _ = credentials.ImportKey.(keys.Listener)
+	return im, nil
+}
+
+// String names the workspace, the partner and the endpoint.
+func (im *Importer) String() string {
+	return fmt.Sprintf("cohort.Importer of workspace %q for partner %q at %s", im.workspace, im.credentials.Partner, im.client.Endpoint())
+}
+
+// Format prints String under every verb.
+func (im *Importer) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(im.String())) }
+
+// Check tells whether the endpoint accepts the credentials. It sends an empty list of changes to [CheckCohortID], which names no cohort and
+// changes no member.
+//
+// It returns nil if the endpoint accepted it. A 401 is an error that tells the wrong key from the wrong partner as far as the endpoint's text
+// hints. A 400 is [ErrInconclusive]: whether an empty list is valid is undocumented, and so is whether keys are looked at before it. Other
+// errors are those of [transport.Client.Do].
+func (im *Importer) Check(ctx context.Context) error {
+	_, err := im.post(ctx, message{
+		operation: opCheck, path: im.path + "/users", limiter: im.limiter,
+		encode: func(dst []byte, s secrets) []byte { return appendChanges(dst, s, CheckCohortID, nil) },
+	})
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, transport.ErrBadRequest):
+		return fmt.Errorf("%w: this endpoint refuses an empty list of changes, so the keys may be good; a real export will tell: %w", ErrInconclusive, err)
+	default:
+		return fmt.Errorf("cohort: check: %w", err)
+	}
+}
+
+// SetName gives a cohort its name, or another one. Name a cohort before its first members are sent, and again only when its name changes. It
+// fails with an [*InvalidError] before anything is sent, or with the errors of [transport.Client.Do]; a name sent twice is harmless.
+func (im *Importer) SetName(ctx context.Context, c Cohort) error {
+	if err := c.validate(); err != nil {
+		return err
+	}
+	_, err := im.post(ctx, message{
+		operation: opName, path: im.path, limiter: im.limiter,
+		encode: func(dst []byte, s secrets) []byte { return appendName(dst, s, c) },
+	})
+	if err != nil {
+		return fmt.Errorf("cohort: set name: %w", err)
+	}
+	return nil
+}
+
+// message is one body on its way, whichever key it will carry.
+type message struct {
+	operation string
+	path      string
+	limiter   transport.Limiter
+	begin     context.Context // see [transport.Request]
+	encode    func(dst []byte, s secrets) []byte
+}
+
+// post sends a message with the key that the source has now. If that key is refused and the source then has another, the message is sent
+// once more with that one. It returns the number of attempts.
+func (im *Importer) post(ctx context.Context, m message) (attempts int, err error) {
+	key, err := im.importKey(ctx)
+	if err != nil {
+		return 0, err
+	}
+	attempts, err = im.postWith(ctx, m, key)
+	if im.listener == nil {
+		return attempts, err
+	}
+	refused, ok := errors.AsType[*transport.APIError](err)
+	if err == nil {
+		im.listener.Accepted(key)
+		return attempts, nil
+	}
+	if !ok || refused.Status != http.StatusUnauthorized || !im.listener.Refused(key, refused.Cause) {
+		return attempts, err
+	}
+	other, keyErr := im.importKey(ctx)
+	if keyErr != nil || other == key {
+		return attempts, err
+	}
+	again, err := im.postWith(ctx, m, other)
+	attempts += again
+	if err == nil {
+		im.listener.Accepted(other)
+	} else if refused, ok := errors.AsType[*transport.APIError](err); ok && refused.Status == http.StatusUnauthorized {
+		im.listener.Refused(other, refused.Cause)
+	}
+	return attempts, err
+}
+
+func (im *Importer) importKey(ctx context.Context) (keys.ImportKey, error) {
+	key, err := im.credentials.ImportKey.ImportKey(ctx)
+	if err != nil {
+		return keys.ImportKey{}, err
+	}
+	// A source of the caller's own may forget to look.
+	if err := key.Validate(); err != nil {
+		return keys.ImportKey{}, err
+	}
+	return key, nil
+}
+
+func (im *Importer) postWith(ctx context.Context, m message, key keys.ImportKey) (attempts int, err error) {
+	buf := im.buffers.take()
+	buf.bytes = m.encode(buf.bytes[:0], secrets{im.partnerKey, key})
+	answer, err := im.client.Do(ctx, transport.Request{
+		Operation: m.operation,
+		Path:      m.path,
+		Body:      buf.bytes,
+		Release:   buf.release,
+		Secrets:   []transport.Secret{im.partnerKey, key},
+		Limiter:   m.limiter,
+		Repeat:    transport.RepeatSafe,
+		Begin:     m.begin,
+	})
+	if err == nil {
+		return answer.Attempts, nil
+	}
+	if api, ok := errors.AsType[*transport.APIError](err); ok {
+		return api.Attempts, err
+	}
+	if none, ok := errors.AsType[*transport.NoAnswerError](err); ok {
+		return none.Attempts, err
+	}
+	return 0, err
+}

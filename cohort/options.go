@@ -1,0 +1,87 @@
+package cohort
+
+import (
+	"fmt"
+
+	"github.com/cohortkit/cohortkit/transport"
+)
+
+const (
+	// defaultInFlight is enough for the documented ceiling of 250,000 requests an hour at a round trip of 200 ms, which takes 14 to 15.
+	defaultInFlight = 16
+	maxInFlight     = 1024
+)
+
+// Option changes how an [Importer] works. The order of options does not matter.
+type Option interface{ apply(*config) error }
+
+type config struct {
+	limiter   transport.Limiter
+	inFlight  int
+	observers observers
+}
+
+type optionFunc func(*config) error
+
+func (f optionFunc) apply(c *config) error { return f(c) }
+
+// WithLimiter paces the requests with this limiter in place of the workspace's share of the Client's quota. The limiter is asked before
+// every attempt.
+func WithLimiter(l transport.Limiter) Option {
+	return optionFunc(func(c *config) error {
+		if l == nil {
+			return &InvalidError{Field: "WithLimiter", Problem: "has no limiter", Next: "leave the option out for the Client's quota"}
+		}
+		c.limiter = l
+		return nil
+	})
+}
+
+// WithInFlight sets how many requests of one run may be under way at once, 1 to 1024. After a 423 or 429 a run uses fewer for a while.
+// Default 16, enough for the documented ceiling at a round trip of 200 ms.
+func WithInFlight(n int) Option {
+	return optionFunc(func(c *config) error {
+		if n < 1 || n > maxInFlight {
+			return &InvalidError{Field: "WithInFlight", Problem: fmt.Sprintf("is out of range: %d", n), Next: "use 1 to 1024"}
+		}
+		c.inFlight = n
+		return nil
+	})
+}
+
+// WithObserver adds an observer; the option may be given several times. See [Observer].
+func WithObserver(o Observer) Option {
+	return optionFunc(func(c *config) error {
+		if !c.observers.add(o) {
+			return &InvalidError{Field: "WithObserver", Problem: fmt.Sprintf("is a %T, which implements no observer interface of package cohort", o), Next: "implement BatchObserver"}
+		}
+		return nil
+	})
+}
+
+// ApplyOption changes one run of [Importer.Apply]. The order of options does not matter.
+type ApplyOption interface{ applyRun(*runConfig) }
+
+type runConfig struct {
+	strict     bool
+	onReject   []func(Rejection)
+	onProgress []func(Progress)
+}
+
+type applyOptionFunc func(*runConfig)
+
+func (f applyOptionFunc) applyRun(c *runConfig) { f(c) }
+
+// Strict ends the run at the first rejected row, with a [*RowError]. Default: rejected rows are counted and the run goes on.
+func Strict() ApplyOption { return applyOptionFunc(func(c *runConfig) { c.strict = true }) }
+
+// OnReject is called for every rejected row, in the order of the rows, from the goroutine that called Apply.
+func OnReject(f func(Rejection)) ApplyOption {
+	return applyOptionFunc(func(c *runConfig) { c.onReject = append(c.onReject, f) })
+}
+
+// OnProgress is called after every request that came to its end, from various goroutines but never from two at once. It should be quick:
+// the request's place in flight stays taken until it returns.
+func OnProgress(f func(Progress)) ApplyOption {
+	return applyOptionFunc(func(c *runConfig) { c.onProgress = append(c.onProgress, f) })
+}

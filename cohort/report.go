@@ -1,0 +1,144 @@
+package cohort
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/cohortkit/cohortkit/identity"
+	"github.com/cohortkit/cohortkit/transport"
+)
+
+// Report accounts for a run: every row read is counted once in Rows, and every change made of them once in Adds or
+// Removals. It holds counts and never an identifier. The sums hold on every way out of a run:
+//
+//	Rows.Read == Rows.Added + Rows.Removed + Rows.Kept + Rows.Duplicate + Rows.Suppressed + Rows.Rejected + Rows.Unprocessed
+//	Rows.Added == Adds.Total() and, for Apply, Rows.Removed == Removals.Total()
+type Report struct {
+	// CohortID is the cohort of the run.
+	CohortID string
+	// Rows is what became of the rows of the source.
+	Rows Rows
+	// Adds and Removals are what became of the changes.
+	Adds, Removals Tally
+	// Requests counts the requests made, repeats included. It is what the rate limit counts.
+	Requests int
+	// Warnings lists what is legal but likely wrong. It is empty for a clean run.
+	Warnings []Warning
+}
+
+// Rows counts the rows of a source by what they became.
+type Rows struct {
+	Read        int // rows read
+	Added       int // became an addition
+	Removed     int // became a removal
+	Kept        int // name a member that is in already; only a run with a ledger can tell
+	Duplicate   int // were replaced by a later row of the same member before they were sent
+	Suppressed  int // name somebody on a do-not-send list
+	Rejected    int // cannot be sent
+	Unprocessed int // were read when the run had ended
+}
+
+// Tally counts changes by what became of them. Accepted is not matched: see the package documentation.
+type Tally struct {
+	Accepted int // the endpoint accepted them
+	Refused  int // the endpoint refused them, and surely none was applied
+	Unknown  int // they may have been applied, and may not
+	Held     int // were held back by a guard
+	Unsent   int // never left
+}
+
+// Total returns the number of changes.
+func (t Tally) Total() int { return t.Accepted + t.Refused + t.Unknown + t.Held + t.Unsent }
+
+func (t *Tally) count(outcome transport.Outcome, n int) {
+	switch outcome {
+	case transport.OutcomeAccepted:
+		t.Accepted += n
+	case transport.OutcomeRefused:
+		t.Refused += n
+	case transport.OutcomeUnknown:
+		t.Unknown += n
+	default:
+		t.Unsent += n
+	}
+}
+
+// DataPoints returns how many changes the customer may be charged for: Braze counts every change that it accepts as a data point,
+// matched or not, and the unknown ones may have been accepted.
+func (r Report) DataPoints() int {
+	return r.Adds.Accepted + r.Adds.Unknown + r.Removals.Accepted + r.Removals.Unknown
+}
+
+// String returns the report in one line.
+func (r Report) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "cohort %q: %d rows", r.CohortID, r.Rows.Read)
+	list := func(sep string, counts ...any) {
+		for i := 0; i < len(counts); i += 2 {
+			if n := counts[i+1].(int); n > 0 {
+				fmt.Fprintf(&b, "%s%d %s", sep, n, counts[i])
+				sep = ", "
+			}
+		}
+	}
+	list(" (", "duplicate", r.Rows.Duplicate, "kept", r.Rows.Kept, "suppressed", r.Rows.Suppressed, "rejected", r.Rows.Rejected, "unprocessed", r.Rows.Unprocessed)
+	if r.Rows.Duplicate+r.Rows.Kept+r.Rows.Suppressed+r.Rows.Rejected+r.Rows.Unprocessed > 0 {
+		b.WriteByte(')')
+	}
+	for _, part := range []struct {
+		name string
+		Tally
+	}{{"adds", r.Adds}, {"removals", r.Removals}} {
+		if part.Total() > 0 {
+			fmt.Fprintf(&b, "; %d %s", part.Total(), part.name)
+			list(": ", "accepted", part.Accepted, "refused", part.Refused, "unknown", part.Unknown, "held", part.Held, "unsent", part.Unsent)
+		}
+	}
+	fmt.Fprintf(&b, "; %d requests", r.Requests)
+	for _, w := range r.Warnings {
+		b.WriteString("; " + w.String())
+	}
+	return b.String()
+}
+
+// Warning is something legal that is likely wrong.
+type Warning struct {
+	Kind  WarningKind
+	Count int // rows concerned
+}
+
+// String returns the count, what it is about and what to do.
+func (w Warning) String() string { return fmt.Sprintf("%d %s", w.Count, w.Kind) }
+
+// WarningKind says what a [Warning] is about.
+type WarningKind uint8
+
+// WarnOverlong is about external IDs of more than [identity.MaxExternalIDBytes] bytes: Braze's REST endpoints create no user with so
+// long an ID, so they can hardly match anyone. They are sent all the same.
+const WarnOverlong WarningKind = 1
+
+// String describes the kind.
+func (k WarningKind) String() string {
+	if k == WarnOverlong {
+		return fmt.Sprintf("external IDs are longer than %d bytes and will hardly match: check the column they come from", identity.MaxExternalIDBytes)
+	}
+	return "unknown warning"
+}
+
+// Rejection is a row that cannot be sent.
+type Rejection struct {
+	// Row is the number of the row, counted from 1 in the order of the source.
+	Row int
+	// Reason says why.
+	Reason *identity.RejectError
+}
+
+// String returns the row and the reason.
+func (r Rejection) String() string { return fmt.Sprintf("row %d: %v", r.Row, r.Reason) }
+
+// Progress is a moment of a run.
+type Progress struct {
+	Rows     int // rows read so far
+	Accepted int // changes that the endpoint accepted so far
+	Requests int // requests made so far, repeats included
+}
