@@ -1,0 +1,2 @@
+// Package brazetest is an in-memory fake of Braze's partner cohort import.
+package brazetest
