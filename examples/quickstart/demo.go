@@ -1,0 +1,184 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/cohortkit/cohortkit/cohort"
+	"github.com/cohortkit/cohortkit/identity"
+	"github.com/cohortkit/cohortkit/keys"
+	"github.com/cohortkit/cohortkit/transport"
+	"github.com/cohortkit/cohortkit/transport/brazetest"
+)
+
+//go:embed campaigns/*.csv
+var campaigns embed.FS
+
+// exports are the campaigns of the story.
+var exports = []struct {
+	cohort cohort.Cohort
+	file   string
+}{
+	{cohort.Cohort{ID: "camp-481", Name: "Spring sale, top 5%", CreatedAt: time.Date(2026, 3, 2, 8, 15, 0, 0, time.UTC)}, "campaigns/spring-sale.csv"},
+	{cohort.Cohort{ID: "camp-502", Name: "Win-back, 90 days", CreatedAt: time.Date(2026, 3, 9, 7, 30, 0, 0, time.UTC)}, "campaigns/win-back.csv"},
+}
+
+// demo plays the story against the fake, in this process.
+func demo(ctx context.Context, out *screen) error {
+	braze, err := brazetest.Start()
+	if err != nil {
+		return err
+	}
+	defer braze.Close()
+	partner := braze.AddPartner("tinyclues", "Tinyclues")
+	workspace := braze.AddWorkspace("acme")
+	workspace.Enable(partner)
+	if err := seed(workspace); err != nil {
+		return err
+	}
+
+	out.line("1. On the %s page of their dashboard, the customer generates a data import key.", partner.Name())
+	importKey := workspace.GenerateKey(partner)
+	endpoint, err := transport.ParseEndpoint("EU-01")
+	if err != nil {
+		return err
+	}
+	out.line("   They hand over the key and the REST endpoint %s.", endpoint.URL())
+
+	client, err := transport.New(endpoint, transport.WithHTTPClient(braze.Client()))
+	if err != nil {
+		return err
+	}
+	importer, err := cohort.NewImporter(client, "acme", keys.Credentials{
+		Partner:    partner.Slug(),
+		PartnerKey: partner.Key("EU-01"),
+		ImportKey:  importKey,
+	})
+	if err != nil {
+		return err
+	}
+
+	out.line("2. The partner checks the keys.")
+	if err := importer.Check(ctx); err != nil {
+		return err
+	}
+	out.line("   The endpoint accepts them.")
+
+	out.line("3. The partner exports two campaigns. Each becomes a cohort.")
+	for _, e := range exports {
+		out.line("")
+		out.line("   %q (%s)", e.cohort.Name, e.cohort.ID)
+		file, err := campaigns.Open(e.file)
+		if err != nil {
+			return err
+		}
+		report, err := export(ctx, out, importer, e.cohort, file)
+		_ = file.Close()
+		if err != nil {
+			return err
+		}
+		if err := tell(out, workspace, partner, report); err != nil {
+			return err
+		}
+	}
+
+	out.line("")
+	out.line("4. The marketer builds a segment with the filter %q. Its drop-down shows:", partner.Filter())
+	for _, name := range workspace.DropDown(partner) {
+		out.line("   - %s", name)
+	}
+	return nil
+}
+
+// tell prints what Braze keeps to itself and the fake can tell: who was matched, who was skipped, and why.
+func tell(out *screen, workspace *brazetest.Workspace, partner *brazetest.Partner, report cohort.Report) error {
+	c, ok := workspace.Cohort(partner, report.CohortID)
+	if !ok {
+		return fmt.Errorf("the fake has no cohort %s", report.CohortID)
+	}
+	skipped := 0
+	for _, n := range c.SkippedByReason {
+		skipped += n
+	}
+	// A row repeated so far down that the first one had been sent already is sent again, and changes nothing.
+	again := report.Adds.Accepted - skipped - len(c.Members)
+	out.line("   matched   %d members; %d accepted = those + %d named again + %d skipped in silence, which only the fake can tell:",
+		len(c.Members), report.Adds.Accepted, again, skipped)
+	for _, reason := range slices.Sorted(maps.Keys(c.SkippedByReason)) {
+		out.line("             %d: %v", c.SkippedByReason[reason], reason)
+	}
+	if again < 0 || again > report.Rows.Read-len(c.Members)-skipped {
+		return fmt.Errorf("%d members and %d skipped do not add up to %d accepted", len(c.Members), skipped, report.Adds.Accepted)
+	}
+	return nil
+}
+
+// seed fills the workspace with its users, so that the campaigns meet every case: Braze knows all customers but each eleventh; of the
+// visitors without an account it has lost some (devices that begin with 0), and some have signed up since (1 and 2), after which their device no
+// longer matches.
+func seed(workspace *brazetest.Workspace) error {
+	customers, devices := make(map[int]bool), make(map[string]bool)
+	for _, e := range exports {
+		csv, err := campaigns.ReadFile(e.file)
+		if err != nil {
+			return err
+		}
+		for person, err := range people(bytes.NewReader(csv)) {
+			if _, broken := errors.AsType[*identity.RejectError](err); broken {
+				continue
+			} else if err != nil {
+				return err
+			}
+			if n, ok := customer(person); ok {
+				customers[n] = true
+			} else if len(person.DeviceIDs) > 0 {
+				devices[person.DeviceIDs[0]] = true
+			}
+		}
+	}
+	for n := range customers {
+		if n%11 == 0 {
+			continue
+		}
+		_, err := workspace.AddProfile(brazetest.Profile{
+			ExternalID: fmt.Sprintf("u-%06d", n),
+			Aliases:    []brazetest.Alias{{Label: "crm", Name: fmt.Sprintf("c-%05d", n)}},
+		})
+		if err != nil {
+			return err
+		}
+	}
+	for device := range devices {
+		if device[0] == '0' {
+			continue
+		}
+		id, err := workspace.AddProfile(brazetest.Profile{DeviceIDs: []string{device}})
+		if err != nil {
+			return err
+		}
+		if device[0] == '1' || device[0] == '2' {
+			if _, err := workspace.Identify(id, "signed-up-"+device); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// customer returns the customer number of a person: u-002335 and the alias c-02335 are the same customer.
+func customer(person identity.Person) (int, bool) {
+	text, ok := strings.CutPrefix(person.ExternalID, "u-")
+	if !ok && len(person.Aliases) > 0 {
+		text, ok = strings.CutPrefix(person.Aliases[0].Name, "c-")
+	}
+	n, err := strconv.Atoi(text)
+	return n, ok && err == nil
+}

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/cohortkit/cohortkit/cohort"
+	"github.com/cohortkit/cohortkit/keys"
+	"github.com/cohortkit/cohortkit/transport"
+)
+
+// live is an export to a real endpoint.
+type live struct{ endpoint, partner, workspace, cohort, file string }
+
+func (l live) export(ctx context.Context, out *screen) error {
+	id, name, ok := strings.Cut(l.cohort, "=")
+	if !ok {
+		return errors.New(`-cohort takes id=name, for example "camp-481=Spring sale": the id is yours and stays, the name is what marketers look for`)
+	}
+	endpoint, err := transport.ParseEndpoint(l.endpoint)
+	if err != nil {
+		return err
+	}
+	client, err := transport.New(endpoint)
+	if err != nil {
+		return err
+	}
+	defer client.CloseIdleConnections()
+	importer, err := cohort.NewImporter(client, l.workspace, keys.Credentials{
+		Partner:    l.partner,
+		PartnerKey: keys.NewPartnerKey(os.Getenv("COHORTKIT_PARTNER_KEY")),
+		ImportKey:  keys.Env("COHORTKIT_IMPORT_KEY"),
+	})
+	if err != nil {
+		return err
+	}
+	file, err := os.Open(l.file)
+	if err != nil {
+		return fmt.Errorf("-file: %w", err)
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return fmt.Errorf("-file: %w", err)
+	}
+
+	if err := importer.Check(ctx); errors.Is(err, cohort.ErrInconclusive) {
+		out.line("%v", err)
+	} else if err != nil {
+		return err
+	}
+	out.line("The endpoint %v accepts the keys.", endpoint)
+	c := cohort.Cohort{ID: id, Name: name, CreatedAt: info.ModTime()}
+	out.line("Export %q (%s)", c.Name, c.ID)
+	if _, err := export(ctx, out, importer, c, file); err != nil {
+		return err
+	}
+	out.line("   In the dashboard, build a segment with the cohort filter of %s that includes %q.", l.partner, c.Name)
+	out.line("   How many of the users sent were matched, the endpoint does not tell.")
+	return nil
+}

@@ -1,0 +1,53 @@
+// Quickstart exports audiences into Braze cohorts.
+//
+// Without arguments it plays the whole story against the in-memory fake, in this process: a customer generates a data import key, the
+// partner checks it and exports two campaigns, and the fake tells what Braze would not, namely who was matched and who was skipped.
+//
+//	go run ./examples/quickstart
+//
+// With an endpoint it exports one file to it. The keys come from the environment:
+//
+//	export COHORTKIT_PARTNER_KEY=… COHORTKIT_IMPORT_KEY=…
+//	go run ./examples/quickstart -endpoint EU-01 -partner tinyclues -workspace acme -cohort "camp-481=Spring sale" -file audience.csv
+//
+// The file has the columns external_id, crm_id and device_id; crm_id is sent as the alias of label "crm".
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	err := run(ctx, os.Args[1:], newScreen(os.Stdout))
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "quickstart:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string, out *screen) error {
+	var l live
+	flags := flag.NewFlagSet("quickstart", flag.ContinueOnError)
+	flags.SetOutput(io.Discard) // the error is printed by main
+	flags.StringVar(&l.endpoint, "endpoint", "", "REST endpoint or instance name; empty plays the story against the fake")
+	flags.StringVar(&l.partner, "partner", "", "the partner's name in the path of the cohort endpoints")
+	flags.StringVar(&l.workspace, "workspace", "", "your stable name for the customer")
+	flags.StringVar(&l.cohort, "cohort", "", "the cohort, as id=name")
+	flags.StringVar(&l.file, "file", "", "the audience, a CSV file with the columns external_id, crm_id, device_id")
+	if err := flags.Parse(args); err != nil {
+		flags.SetOutput(out)
+		flags.Usage()
+		return err
+	}
+	if l.endpoint == "" {
+		return demo(ctx, out)
+	}
+	return l.export(ctx, out)
+}
