@@ -46,6 +46,9 @@ func TestErrorTexts(t *testing.T) {
 			if got := tt.err.Error(); got != tt.want {
 				t.Errorf("Error =\n%q, want\n%q", got, tt.want)
 			}
+			if errors.Is(tt.err, keys.ErrUnknownKey) {
+				t.Errorf("%v matches a sentinel that has nothing to do with it", tt.err)
+			}
 		})
 	}
 }
