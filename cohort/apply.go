@@ -31,11 +31,12 @@ func (im *Importer) Apply(ctx context.Context, cohortID string, changes iter.Seq
 	if changes == nil {
 		return report, &InvalidError{Field: "changes", Problem: "are nil", Next: "give a sequence; an empty one is fine"}
 	}
-	r := newRun(ctx, im, cohortID)
+	cancelable, stop := context.WithCancel(ctx)
+	defer stop() // what has not begun does not begin, if the source panics
+	r := newRun(ctx, cancelable, im, cohortID)
 	for _, o := range opts {
 		o.applyRun(&r.config)
 	}
-	defer r.stop(nil) // also when the source panics
 	readErr := r.read(changes)
 	sendErr := r.senders.Wait()
 	return r.finish(readErr, sendErr)
@@ -48,21 +49,22 @@ type run struct {
 	cohortID string
 	config   runConfig
 
-	ctx   context.Context // of attempts
-	begin context.Context // of whatever has not begun; done as soon as the run is to end
-	stop  context.CancelCauseFunc
+	ctx     context.Context // of attempts
+	begin   context.Context // of whatever has not begun; done as soon as a sender has failed
+	senders *errgroup.Group
 
 	// of the reading goroutine
 	seed     maphash.Seed
 	open     *batch  // being filled
 	members  members // in the open batch or under way
 	spare    []*batch
+	heard    []*batch // came to their end, as the reader has heard; the memory of the next r.ended
 	rows     Rows
 	overlong int
 
 	// shared
-	senders  errgroup.Group
 	slots    chan struct{} // one for each batch under way
+	failed   atomic.Bool   // some batch came to a bad end
 	window   *window
 	maxBytes atomic.Int64 // of a batch; shrinks when the endpoint finds one too large
 	rowsRead atomic.Int64
@@ -74,11 +76,11 @@ type run struct {
 	requests       int
 }
 
-func newRun(ctx context.Context, im *Importer, cohortID string) *run {
-	begin, stop := context.WithCancelCause(ctx)
+func newRun(ctx, cancelable context.Context, im *Importer, cohortID string) *run {
+	senders, begin := errgroup.WithContext(cancelable)
 	r := &run{
 		im: im, cohortID: cohortID,
-		ctx: ctx, begin: begin, stop: stop,
+		ctx: ctx, begin: begin, senders: senders,
 		seed:  maphash.MakeSeed(),
 		slots: make(chan struct{}, im.inFlight), window: newWindow(im.limiter, im.inFlight), turn: make(chan struct{}, 1),
 	}
@@ -91,7 +93,6 @@ func newRun(ctx context.Context, im *Importer, cohortID string) *run {
 func (r *run) read(changes iter.Seq2[Change, error]) error {
 	for change, err := range changes {
 		r.rows.Read++
-		r.rowsRead.Store(int64(r.rows.Read))
 		if r.begin.Err() != nil {
 			r.rows.Unprocessed++
 			return nil
@@ -140,11 +141,12 @@ func (r *run) take(change Change) bool {
 		return false
 	}
 	hash := hashOf(r.seed, change.id)
-	switch last, known := r.members.find(hash); {
+	switch last, known := r.members.swap(hash, place{r.open, len(r.open.changes)}); {
 	case !known:
 	case last.batch != r.open:
 		r.open.after = append(r.open.after, last.batch.done)
 	case r.open.changes[last.index].id == change.id:
+		r.members.swap(hash, last)
 		earlier := &r.open.changes[last.index]
 		r.uncount(earlier.direction)
 		r.rows.Duplicate++
@@ -153,14 +155,15 @@ func (r *run) take(change Change) bool {
 		return true
 	default:
 		// Another member with the same hash. To treat it as the same one costs a short batch and a wait, and is always right.
-		before := r.open.done
+		r.members.swap(hash, last)
+		sent := r.open.done // before the batch can be used again
 		if !r.dispatch() {
 			r.rows.Unprocessed++
 			return false
 		}
-		r.open.after = append(r.open.after, before)
+		r.members.swap(hash, place{r.open, 0})
+		r.open.after = append(r.open.after, sent)
 	}
-	r.members.put(hash, place{r.open, len(r.open.changes)})
 	r.open.changes = append(r.open.changes, change)
 	r.open.hashes = append(r.open.hashes, hash)
 	r.open.bytes += size
@@ -197,6 +200,9 @@ func (r *run) dispatch() bool {
 			return false
 		}
 	}
+	if r.failed.Load() { // maybe one of the earlier ones, a moment before the run hears of it
+		return false
+	}
 	select {
 	case r.slots <- struct{}{}:
 	case <-r.begin.Done():
@@ -207,6 +213,7 @@ func (r *run) dispatch() bool {
 		return false
 	}
 	b := r.open
+	r.rowsRead.Store(int64(r.rows.Read))
 	r.senders.Go(func() error { return r.send(b) })
 	r.recycle()
 	return true
@@ -216,8 +223,9 @@ func (r *run) dispatch() bool {
 func (r *run) recycle() {
 	r.mu.Lock()
 	ended := r.ended
-	r.ended = nil
+	r.ended = r.heard[:0]
 	r.mu.Unlock()
+	r.heard = ended
 	for _, b := range ended {
 		for _, hash := range b.hashes {
 			r.members.forget(hash, b)
@@ -234,10 +242,6 @@ func (r *run) recycle() {
 
 // finish draws up the report and names what ended the run.
 func (r *run) finish(readErr, sendErr error) (Report, error) {
-	// The first failure stopped the others, which may have returned before it did. It is the one that explains the run.
-	if first := context.Cause(r.begin); sendErr != nil && first != context.Cause(r.ctx) {
-		sendErr = first
-	}
 	for _, c := range r.open.changes {
 		r.tally(c.direction).Unsent++
 	}
@@ -246,9 +250,9 @@ func (r *run) finish(readErr, sendErr error) (Report, error) {
 		report.Warnings = append(report.Warnings, Warning{WarnOverlong, r.overlong})
 	}
 	var ctxErr error
-	if readErr == nil && sendErr == nil && r.ctx.Err() != nil && report.Adds.Unsent+report.Removals.Unsent+r.rows.Unprocessed > 0 {
+	if r.ctx.Err() != nil && report.Adds.Unsent+report.Removals.Unsent+r.rows.Unprocessed > 0 {
 		ctxErr = r.ctx.Err()
-		if cause := context.Cause(r.ctx); cause != ctxErr {
+		if cause := context.Cause(r.ctx); !errors.Is(cause, ctxErr) {
 			ctxErr = fmt.Errorf("%w: %w", ctxErr, cause)
 		}
 	}

@@ -1,8 +1,6 @@
 package cohort
 
 import (
-	"slices"
-
 	"github.com/cohortkit/cohortkit/identity"
 	"github.com/cohortkit/cohortkit/keys"
 )
@@ -37,13 +35,10 @@ func appendName(dst []byte, s secrets, c Cohort) []byte {
 // with the lists that have something in them. The flag of an addition is left out, since absent means false.
 func appendChanges(dst []byte, s secrets, cohortID string, changes []Change) []byte {
 	var counts [addition + 1][identity.DeviceIDKind + 1]int
-	room := 0
 	for i := range changes {
 		c := &changes[i]
 		counts[c.direction][c.id.Kind()]++
-		room += wireSize(c.id)
 	}
-	dst = slices.Grow(dst, room)
 	dst = appendEnvelope(dst, s, cohortID)
 	dst = append(dst, `,"cohort_changes":[`...)
 	first := true

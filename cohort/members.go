@@ -27,6 +27,9 @@ const (
 
 func (s slot) hash() uint64 { return uint64(s) >> placeBits }
 
+// number is that of the batch, from 1.
+func (s slot) number() int { return int(s & (1<<placeBits - 1) >> indexBits) }
+
 // newBatch returns a batch that places can point to.
 func (m *members) newBatch() *batch {
 	b := newBatch()
@@ -35,29 +38,19 @@ func (m *members) newBatch() *batch {
 	return b
 }
 
-// find returns the place of the hash's last change, and whether there is one.
-func (m *members) find(hash uint64) (place, bool) {
-	if m.live == 0 {
-		return place{}, false
-	}
-	s := m.slots[m.position(hash)]
-	if s == 0 {
-		return place{}, false
-	}
-	at := uint64(s) & (1<<placeBits - 1)
-	return place{m.batches[at>>indexBits-1], int(at & (1<<indexBits - 1))}, true
-}
-
-// put notes the place of the hash's last change.
-func (m *members) put(hash uint64, p place) {
+// swap notes the place of the hash's newest change and returns the place of the one before, if it is still in the open batch or under way.
+func (m *members) swap(hash uint64, p place) (before place, known bool) {
 	if 2*(m.live+1) > len(m.slots) {
 		m.grow()
 	}
 	i := m.position(hash)
-	if m.slots[i] == 0 {
-		m.live++
-	}
+	old := m.slots[i]
 	m.slots[i] = slot(hash<<placeBits | uint64(p.batch.number)<<indexBits | uint64(p.index))
+	if old == 0 {
+		m.live++
+		return place{}, false
+	}
+	return place{m.batches[old.number()-1], int(old & (1<<indexBits - 1))}, true
 }
 
 // position returns the index of the slot that has the hash, or of the free one where it belongs.
@@ -75,7 +68,7 @@ func (m *members) position(hash uint64) uint64 {
 func (m *members) forget(hash uint64, b *batch) {
 	mask := uint64(len(m.slots) - 1)
 	i := m.position(hash)
-	if s := m.slots[i]; s == 0 || int(uint64(s)&(1<<placeBits-1)>>indexBits) != b.number {
+	if m.slots[i].number() != b.number {
 		return
 	}
 	m.live--

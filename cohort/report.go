@@ -69,36 +69,47 @@ func (r Report) DataPoints() int {
 	return r.Adds.Accepted + r.Adds.Unknown + r.Removals.Accepted + r.Removals.Unknown
 }
 
-// String returns the report in one line.
+// String returns the report in one line, without the counts that are 0.
 func (r Report) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "cohort %q: %d rows", r.CohortID, r.Rows.Read)
-	list := func(sep string, counts ...any) {
-		for i := 0; i < len(counts); i += 2 {
-			if n := counts[i+1].(int); n > 0 {
-				fmt.Fprintf(&b, "%s%d %s", sep, n, counts[i])
-				sep = ", "
-			}
-		}
+	if rest := listCounts([]count{
+		{r.Rows.Kept, "kept"}, {r.Rows.Duplicate, "duplicate"}, {r.Rows.Suppressed, "suppressed"},
+		{r.Rows.Rejected, "rejected"}, {r.Rows.Unprocessed, "unprocessed"},
+	}); rest != "" {
+		b.WriteString(" (" + rest + ")")
 	}
-	list(" (", "duplicate", r.Rows.Duplicate, "kept", r.Rows.Kept, "suppressed", r.Rows.Suppressed, "rejected", r.Rows.Rejected, "unprocessed", r.Rows.Unprocessed)
-	if r.Rows.Duplicate+r.Rows.Kept+r.Rows.Suppressed+r.Rows.Rejected+r.Rows.Unprocessed > 0 {
-		b.WriteByte(')')
+	if n := r.Adds.Total(); n > 0 {
+		fmt.Fprintf(&b, "; %d adds: %v", n, r.Adds)
 	}
-	for _, part := range []struct {
-		name string
-		Tally
-	}{{"adds", r.Adds}, {"removals", r.Removals}} {
-		if part.Total() > 0 {
-			fmt.Fprintf(&b, "; %d %s", part.Total(), part.name)
-			list(": ", "accepted", part.Accepted, "refused", part.Refused, "unknown", part.Unknown, "held", part.Held, "unsent", part.Unsent)
-		}
+	if n := r.Removals.Total(); n > 0 {
+		fmt.Fprintf(&b, "; %d removals: %v", n, r.Removals)
 	}
 	fmt.Fprintf(&b, "; %d requests", r.Requests)
 	for _, w := range r.Warnings {
 		b.WriteString("; " + w.String())
 	}
 	return b.String()
+}
+
+// String lists the counts that are not 0.
+func (t Tally) String() string {
+	return listCounts([]count{{t.Accepted, "accepted"}, {t.Refused, "refused"}, {t.Unknown, "unknown"}, {t.Held, "held"}, {t.Unsent, "unsent"}})
+}
+
+type count struct {
+	n    int
+	what string
+}
+
+func listCounts(counts []count) string {
+	var parts []string
+	for _, c := range counts {
+		if c.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", c.n, c.what))
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 // Warning is something legal that is likely wrong.

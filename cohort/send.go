@@ -6,13 +6,13 @@ import (
 	"github.com/cohortkit/cohortkit/transport"
 )
 
-// send brings one batch to its end. An error ends the run; it stops the run before anybody who waits for this batch may go on, so that after
-// an unknown outcome no later change of a member is sent.
+// send brings one batch to its end. An error ends the run, and is marked before anybody who waits for this batch may go on, so that
+// after an unknown outcome no later change of a member is sent.
 func (r *run) send(b *batch) error {
 	b.removalsFirst()
 	err := r.sendChanges(b.changes)
 	if err != nil {
-		r.stop(err)
+		r.failed.Store(true)
 	}
 	r.mu.Lock()
 	r.ended = append(r.ended, b)

@@ -22,13 +22,18 @@ import (
 //go:embed campaigns/*.csv
 var campaigns embed.FS
 
-// exports are the campaigns of the story.
-var exports = []struct {
+// campaign is an audience to export.
+type campaign struct {
 	cohort cohort.Cohort
 	file   string
-}{
-	{cohort.Cohort{ID: "camp-481", Name: "Spring sale, top 5%", CreatedAt: time.Date(2026, 3, 2, 8, 15, 0, 0, time.UTC)}, "campaigns/spring-sale.csv"},
-	{cohort.Cohort{ID: "camp-502", Name: "Win-back, 90 days", CreatedAt: time.Date(2026, 3, 9, 7, 30, 0, 0, time.UTC)}, "campaigns/win-back.csv"},
+}
+
+// story returns the campaigns of the demo.
+func story() []campaign {
+	return []campaign{
+		{cohort.Cohort{ID: "camp-481", Name: "Spring sale, top 5%", CreatedAt: time.Date(2026, 3, 2, 8, 15, 0, 0, time.UTC)}, "campaigns/spring-sale.csv"},
+		{cohort.Cohort{ID: "camp-502", Name: "Win-back, 90 days", CreatedAt: time.Date(2026, 3, 9, 7, 30, 0, 0, time.UTC)}, "campaigns/win-back.csv"},
+	}
 }
 
 // demo plays the story against the fake, in this process.
@@ -37,7 +42,7 @@ func demo(ctx context.Context, out *screen) error {
 	if err != nil {
 		return err
 	}
-	defer braze.Close()
+	defer func() { _ = braze.Close() }()
 	partner := braze.AddPartner("tinyclues", "Tinyclues")
 	workspace := braze.AddWorkspace("acme")
 	workspace.Enable(partner)
@@ -45,13 +50,13 @@ func demo(ctx context.Context, out *screen) error {
 		return err
 	}
 
-	out.line("1. On the %s page of their dashboard, the customer generates a data import key.", partner.Name())
+	out.linef("1. On the %s page of their dashboard, the customer generates a data import key.", partner.Name())
 	importKey := workspace.GenerateKey(partner)
 	endpoint, err := transport.ParseEndpoint("EU-01")
 	if err != nil {
 		return err
 	}
-	out.line("   They hand over the key and the REST endpoint %s.", endpoint.URL())
+	out.linef("   They hand over the key and the REST endpoint %s.", endpoint.URL())
 
 	client, err := transport.New(endpoint, transport.WithHTTPClient(braze.Client()))
 	if err != nil {
@@ -66,21 +71,21 @@ func demo(ctx context.Context, out *screen) error {
 		return err
 	}
 
-	out.line("2. The partner checks the keys.")
+	out.linef("2. The partner checks the keys.")
 	if err := importer.Check(ctx); err != nil {
 		return err
 	}
-	out.line("   The endpoint accepts them.")
+	out.linef("   The endpoint accepts them.")
 
-	out.line("3. The partner exports two campaigns. Each becomes a cohort.")
-	for _, e := range exports {
-		out.line("")
-		out.line("   %q (%s)", e.cohort.Name, e.cohort.ID)
-		file, err := campaigns.Open(e.file)
+	out.linef("3. The partner exports two campaigns. Each becomes a cohort.")
+	for _, c := range story() {
+		out.linef("")
+		out.linef("   %q (%s)", c.cohort.Name, c.cohort.ID)
+		file, err := campaigns.Open(c.file)
 		if err != nil {
 			return err
 		}
-		report, err := export(ctx, out, importer, e.cohort, file)
+		report, err := export(ctx, out, importer, c.cohort, file)
 		_ = file.Close()
 		if err != nil {
 			return err
@@ -90,10 +95,10 @@ func demo(ctx context.Context, out *screen) error {
 		}
 	}
 
-	out.line("")
-	out.line("4. The marketer builds a segment with the filter %q. Its drop-down shows:", partner.Filter())
+	out.linef("")
+	out.linef("4. The marketer builds a segment with the filter %q. Its drop-down shows:", partner.Filter())
 	for _, name := range workspace.DropDown(partner) {
-		out.line("   - %s", name)
+		out.linef("   - %s", name)
 	}
 	return nil
 }
@@ -110,10 +115,10 @@ func tell(out *screen, workspace *brazetest.Workspace, partner *brazetest.Partne
 	}
 	// A row repeated so far down that the first one had been sent already is sent again, and changes nothing.
 	again := report.Adds.Accepted - skipped - len(c.Members)
-	out.line("   matched   %d members; %d accepted = those + %d named again + %d skipped in silence, which only the fake can tell:",
+	out.linef("   matched   %d members; %d accepted = those + %d named again + %d skipped in silence, which only the fake can tell:",
 		len(c.Members), report.Adds.Accepted, again, skipped)
 	for _, reason := range slices.Sorted(maps.Keys(c.SkippedByReason)) {
-		out.line("             %d: %v", c.SkippedByReason[reason], reason)
+		out.linef("             %d: %v", c.SkippedByReason[reason], reason)
 	}
 	if again < 0 || again > report.Rows.Read-len(c.Members)-skipped {
 		return fmt.Errorf("%d members and %d skipped do not add up to %d accepted", len(c.Members), skipped, report.Adds.Accepted)
@@ -126,8 +131,8 @@ func tell(out *screen, workspace *brazetest.Workspace, partner *brazetest.Partne
 // longer matches.
 func seed(workspace *brazetest.Workspace) error {
 	customers, devices := make(map[int]bool), make(map[string]bool)
-	for _, e := range exports {
-		csv, err := campaigns.ReadFile(e.file)
+	for _, c := range story() {
+		csv, err := campaigns.ReadFile(c.file)
 		if err != nil {
 			return err
 		}

@@ -22,22 +22,22 @@ func export(ctx context.Context, out *screen, importer *cohort.Importer, c cohor
 	report, err := importer.Apply(ctx, c.ID, cohort.AddAll(rules.IDs(people(file))),
 		cohort.OnReject(func(r cohort.Rejection) {
 			if rejected++; rejected <= shownRejections {
-				out.line("   %v", r)
+				out.linef("   %v", r)
 			}
 		}),
 		cohort.OnProgress(func(p cohort.Progress) {
-			out.status("   %d rows read, %d changes accepted, %d requests", p.Rows, p.Accepted, p.Requests)
+			out.statusf("   %d rows read, %d changes accepted, %d requests", p.Rows, p.Accepted, p.Requests)
 		}))
 	out.done()
 	if more := rejected - shownRejections; more > 0 {
-		out.line("   … and %d more rejected rows", more)
+		out.linef("   … and %d more rejected rows", more)
 	}
-	out.line("   rows      %d read = %d to add + %d duplicate + %d rejected + %d unprocessed",
+	out.linef("   rows      %d read = %d to add + %d duplicate + %d rejected + %d unprocessed",
 		report.Rows.Read, report.Rows.Added, report.Rows.Duplicate, report.Rows.Rejected, report.Rows.Unprocessed)
-	out.line("   sent      %d accepted, %d refused, %d unknown, %d unsent, in %d requests; at most %d data points",
+	out.linef("   sent      %d accepted, %d refused, %d unknown, %d unsent, in %d requests; at most %d data points",
 		report.Adds.Accepted, report.Adds.Refused, report.Adds.Unknown, report.Adds.Unsent, report.Requests, report.DataPoints())
 	for _, w := range report.Warnings {
-		out.line("   warning   %v", w)
+		out.linef("   warning   %v", w)
 	}
 	if sum := report.Rows.Added + report.Rows.Duplicate + report.Rows.Rejected + report.Rows.Unprocessed; sum != report.Rows.Read || report.Adds.Total() != report.Rows.Added {
 		return report, fmt.Errorf("the report does not add up: %v", report)

@@ -41,24 +41,24 @@ func (l live) export(ctx context.Context, out *screen) error {
 	if err != nil {
 		return fmt.Errorf("-file: %w", err)
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	info, err := file.Stat()
 	if err != nil {
 		return fmt.Errorf("-file: %w", err)
 	}
 
 	if err := importer.Check(ctx); errors.Is(err, cohort.ErrInconclusive) {
-		out.line("%v", err)
+		out.linef("%v", err)
 	} else if err != nil {
 		return err
 	}
-	out.line("The endpoint %v accepts the keys.", endpoint)
+	out.linef("The endpoint %v accepts the keys.", endpoint)
 	c := cohort.Cohort{ID: id, Name: name, CreatedAt: info.ModTime()}
-	out.line("Export %q (%s)", c.Name, c.ID)
+	out.linef("Export %q (%s)", c.Name, c.ID)
 	if _, err := export(ctx, out, importer, c, file); err != nil {
 		return err
 	}
-	out.line("   In the dashboard, build a segment with the cohort filter of %s that includes %q.", l.partner, c.Name)
-	out.line("   How many of the users sent were matched, the endpoint does not tell.")
+	out.linef("   In the dashboard, build a segment with the cohort filter of %s that includes %q.", l.partner, c.Name)
+	out.linef("   How many of the users sent were matched, the endpoint does not tell.")
 	return nil
 }

@@ -27,21 +27,21 @@ func newScreen(f *os.File) *screen {
 // Write lets the flag package print its usage.
 func (s *screen) Write(p []byte) (int, error) { return s.out.Write(p) }
 
-// line prints a line for good.
-func (s *screen) line(format string, args ...any) {
+// linef prints a line for good.
+func (s *screen) linef(format string, args ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.wipe()
-	fmt.Fprintf(s.out, format+"\n", args...)
+	_, _ = fmt.Fprintf(s.out, format+"\n", args...)
 }
 
-// status shows how far things are, where somebody is watching.
-func (s *screen) status(format string, args ...any) {
+// statusf shows how far things are, where somebody is watching.
+func (s *screen) statusf(format string, args ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.terminal {
 		s.dangling = true
-		fmt.Fprintf(s.out, wiped+format, args...)
+		_, _ = fmt.Fprintf(s.out, wiped+format, args...)
 	}
 }
 
@@ -55,6 +55,6 @@ func (s *screen) done() {
 func (s *screen) wipe() {
 	if s.dangling {
 		s.dangling = false
-		fmt.Fprint(s.out, wiped)
+		_, _ = fmt.Fprint(s.out, wiped)
 	}
 }

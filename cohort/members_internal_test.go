@@ -40,9 +40,10 @@ func TestMembers(t *testing.T) {
 		for i := range random.IntN(50) {
 			// Few low bits, so that slots collide; the high bits differ.
 			hash := random.Uint64N(64) | random.Uint64N(4)<<20
-			got, ok := m.find(hash)
+			p := place{b.batch, i}
+			got, ok := m.swap(hash, p)
 			if w, known := want[hash]; known != ok || got != w {
-				t.Fatalf("find(%#x) = %v, %v; want %v, %v", hash, got, ok, w, known)
+				t.Fatalf("swap(%#x) = %v, %v; want %v, %v", hash, got, ok, w, known)
 			}
 			if ok {
 				found++
@@ -50,8 +51,6 @@ func TestMembers(t *testing.T) {
 					moved++
 				}
 			}
-			p := place{b.batch, i}
-			m.put(hash, p)
 			want[hash] = p
 			b.hashes = append(b.hashes, hash)
 		}
