@@ -200,15 +200,12 @@ func (r *run) dispatch() bool {
 			return false
 		}
 	}
-	if r.failed.Load() { // maybe one of the earlier ones, a moment before the run hears of it
-		return false
-	}
 	select {
 	case r.slots <- struct{}{}:
 	case <-r.begin.Done():
 		return false
 	}
-	if r.begin.Err() != nil { // both may have been ready
+	if r.failed.Load() || r.begin.Err() != nil { // maybe a batch failed, a moment before the run hears of it, or both were ready
 		<-r.slots
 		return false
 	}
@@ -260,7 +257,7 @@ func (r *run) finish(readErr, sendErr error) (Report, error) {
 	case err == nil:
 		return report, nil
 	case readErr != nil && sendErr != nil:
-		return report, fmt.Errorf("cohort: apply: %w; and before that: %w", readErr, sendErr)
+		return report, fmt.Errorf("cohort: apply: %w; besides, a request failed: %w", readErr, sendErr)
 	default:
 		return report, fmt.Errorf("cohort: apply: %w", err)
 	}
@@ -281,7 +278,7 @@ func (c Change) validate() error {
 	if err := c.id.Validate(); err != nil {
 		return err
 	}
-	if wireSize(c.id) > maxRequestBytes/2 {
+	if wireSize(c.id) > 2*maxIdentifierBytes {
 		return &identity.RejectError{Field: c.id.Kind().String(), Reason: ReasonTooLong}
 	}
 	return nil
@@ -290,8 +287,9 @@ func (c Change) validate() error {
 // hashOf tells members apart. Equal hashes of different members are possible, and allowed for.
 func hashOf(seed maphash.Seed, id identity.ID) uint64 {
 	hash := maphash.String(seed, id.Value())
-	if alias, ok := id.Alias(); ok {
-		return hash ^ maphash.String(seed, alias.Label)*ones
+	if id.Kind() != identity.AliasKind {
+		return hash + uint64(id.Kind())
 	}
-	return hash + uint64(id.Kind())
+	alias, _ := id.Alias()
+	return hash ^ maphash.String(seed, alias.Label)*ones
 }

@@ -7,6 +7,8 @@ const (
 	MaxIdentifiers = 1000
 	// maxRequestBytes is the documented limit of 4 MB for a payload, read as the smaller of its meanings.
 	maxRequestBytes = 4_000_000
+	// maxIdentifierBytes is where an identifier cannot be one. Escaped and with its label it still fits into a request.
+	maxIdentifierBytes = 500_000
 	// envelopeBytes is set aside in every request for the keys and the frame.
 	envelopeBytes = 16 << 10
 )

@@ -90,10 +90,10 @@ func appendObject(dst []byte, changes []Change, d direction, counts *[identity.D
 
 // appendID encodes one identifier: a string, or the object of an alias.
 func appendID(dst []byte, id identity.ID) []byte {
-	alias, ok := id.Alias()
-	if !ok {
+	if id.Kind() != identity.AliasKind {
 		return appendString(dst, id.Value())
 	}
+	alias, _ := id.Alias()
 	dst = append(dst, `{"alias_name":`...)
 	dst = appendString(dst, alias.Name)
 	dst = append(dst, `,"alias_label":`...)
@@ -103,10 +103,11 @@ func appendID(dst []byte, id identity.ID) []byte {
 
 // wireSize bounds the bytes that an identifier takes in a body. Valid text at most doubles: only quotes and backslashes are escaped.
 func wireSize(id identity.ID) int {
-	if alias, ok := id.Alias(); ok {
-		return 2*(len(alias.Name)+len(alias.Label)) + len(`{"alias_name":"","alias_label":""},`)
+	if id.Kind() != identity.AliasKind {
+		return 2*len(id.Value()) + len(`"",`)
 	}
-	return 2*len(id.Value()) + len(`"",`)
+	alias, _ := id.Alias()
+	return 2*(len(alias.Name)+len(alias.Label)) + len(`{"alias_name":"","alias_label":""},`)
 }
 
 // Eight bytes at a time: every byte of ones is 1, every byte of tops is 0x80.

@@ -132,7 +132,11 @@ type message struct {
 // post sends a message with the key that the source has now. If that key is refused and the source then has another, the message is sent
 // once more with that one. It returns the number of attempts.
 func (im *Importer) post(ctx context.Context, m message) (attempts int, err error) {
-	key, err := im.importKey(ctx)
+	waits := ctx
+	if m.begin != nil {
+		waits = m.begin // to look for a key is no attempt yet
+	}
+	key, err := im.importKey(waits)
 	if err != nil {
 		return 0, err
 	}
@@ -148,18 +152,23 @@ func (im *Importer) post(ctx context.Context, m message) (attempts int, err erro
 	if !ok || refused.Status != http.StatusUnauthorized || !im.listener.Refused(key, refused.Cause) {
 		return attempts, err
 	}
-	other, keyErr := im.importKey(ctx)
+	other, keyErr := im.importKey(waits)
 	if keyErr != nil || other == key {
 		return attempts, err
 	}
-	again, err := im.postWith(ctx, m, other)
+	again, otherErr := im.postWith(ctx, m, other)
 	attempts += again
-	if err == nil {
+	if otherErr == nil {
 		im.listener.Accepted(other)
-	} else if refused, ok := errors.AsType[*transport.APIError](err); ok && refused.Status == http.StatusUnauthorized {
+		return attempts, nil
+	}
+	if again == 0 {
+		return attempts, fmt.Errorf("%w; and with the other key of the source: %w", err, otherErr)
+	}
+	if refused, ok := errors.AsType[*transport.APIError](otherErr); ok && refused.Status == http.StatusUnauthorized {
 		im.listener.Refused(other, refused.Cause)
 	}
-	return attempts, err
+	return attempts, withEarlier(otherErr, refused.Outcome)
 }
 
 func (im *Importer) importKey(ctx context.Context) (keys.ImportKey, error) {

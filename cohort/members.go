@@ -40,7 +40,7 @@ func (m *members) newBatch() *batch {
 
 // swap notes the place of the hash's newest change and returns the place of the one before, if it is still in the open batch or under way.
 func (m *members) swap(hash uint64, p place) (before place, known bool) {
-	if 2*(m.live+1) > len(m.slots) {
+	if 4*(m.live+1) > 3*len(m.slots) {
 		m.grow()
 	}
 	i := m.position(hash)

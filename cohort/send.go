@@ -10,48 +10,54 @@ import (
 // after an unknown outcome no later change of a member is sent.
 func (r *run) send(b *batch) error {
 	b.removalsFirst()
-	err := r.sendChanges(b.changes)
+	err := r.sendChanges(b.changes, transport.OutcomeUnsent)
 	if err != nil {
 		r.failed.Store(true)
 	}
+	close(b.done) // before the reader finds the batch among the ended ones and uses it again
 	r.mu.Lock()
 	r.ended = append(r.ended, b)
 	r.mu.Unlock()
-	close(b.done)
 	<-r.slots
 	return err
 }
 
-// sendChanges sends changes in one request, or, if the endpoint finds it too large, in halves one after the other.
-func (r *run) sendChanges(changes []Change) error {
-	size := 0
+// sendChanges sends changes in one request, or, if the endpoint finds it too large, in halves one after the other. What became of an earlier
+// request with the same changes counts as long as no later one is accepted.
+func (r *run) sendChanges(changes []Change, earlier transport.Outcome) error {
 	attempts, err := r.im.post(r.ctx, message{
 		operation: opUsers, path: r.im.path + "/users", limiter: r.window, begin: r.begin,
-		encode: func(dst []byte, s secrets) []byte {
-			dst = appendChanges(dst, s, r.cohortID, changes)
-			size = len(dst)
-			return dst
-		},
+		encode: func(dst []byte, s secrets) []byte { return appendChanges(dst, s, r.cohortID, changes) },
 	})
-	if errors.Is(err, transport.ErrTooLarge) && len(changes) > 1 {
-		r.settle(nil, transport.OutcomeRefused, attempts)
-		r.shrink(size / 2)
-		half := len(changes) / 2
-		if err := r.sendChanges(changes[:half]); err != nil {
-			r.settle(changes[half:], transport.OutcomeUnsent, 0)
-			return err
-		}
-		return r.sendChanges(changes[half:])
+	if err == nil {
+		r.settle(changes, transport.OutcomeAccepted, attempts)
+		return nil
 	}
-	r.settle(changes, transport.OutcomeOf(err), attempts)
-	return err
+	err = withEarlier(err, earlier)
+	outcome := max(transport.OutcomeOf(err), earlier)
+	if !errors.Is(err, transport.ErrTooLarge) || len(changes) == 1 {
+		r.settle(changes, outcome, attempts)
+		return err
+	}
+	r.settle(nil, outcome, attempts)
+	r.shrink(changes)
+	half := len(changes) / 2
+	if err := r.sendChanges(changes[:half], outcome); err != nil {
+		r.settle(changes[half:], outcome, 0)
+		return err
+	}
+	return r.sendChanges(changes[half:], outcome)
 }
 
-// shrink makes the batches to come smaller.
-func (r *run) shrink(size int) {
-	for {
+// shrink makes the batches to come half as large as these changes.
+func (r *run) shrink(changes []Change) {
+	size := 0
+	for i := range changes {
+		size += wireSize(changes[i].id)
+	}
+	for half := int64(size / 2); ; {
 		now := r.maxBytes.Load()
-		if now <= int64(size) || r.maxBytes.CompareAndSwap(now, int64(size)) {
+		if now <= half || r.maxBytes.CompareAndSwap(now, half) {
 			return
 		}
 	}
