@@ -10,8 +10,8 @@ import (
 	"unicode/utf8"
 )
 
-// body is the body of a request: its bytes, and what they say. It is used again for later requests, because a body of 1,000 identifiers
-// would otherwise cost some 100 KB of garbage.
+// body is the body of a request: its bytes, and what they say. It is used again for later requests, because a body of
+// 1,000 identifiers would otherwise cost some 100 KB of garbage.
 type body struct {
 	raw     *bytes.Buffer
 	arena   []byte // the text of strings that had escapes
@@ -66,8 +66,8 @@ func (b *body) clear() {
 	b.arena, b.entries, b.changes, b.fields = b.arena[:0], b.entries[:0], b.changes[:0], fields{}
 }
 
-// decode reads the body. The usual users request takes the fast way; all else, and whatever is wrong, goes through encoding/json,
-// which so decides what is JSON and what a body means.
+// decode reads the body. The usual users request takes the fast way; all else, and whatever is wrong, goes through
+// encoding/json, which so decides what is JSON and what a body means.
 func (b *body) decode(op Operation, cfg *config) {
 	b.clear()
 	if op == ChangeUsers && b.scan(cfg) {
@@ -80,22 +80,22 @@ func (b *body) decode(op Operation, cfg *config) {
 	b.decodeAny(op, cfg)
 }
 
-func (b *body) problem(format string, args ...any) {
+func (b *body) problemf(format string, args ...any) {
 	b.fields.problems = append(b.fields.problems, fmt.Sprintf(format, args...))
 }
 
-// decodeAny is the thorough way. Of a field that is there twice the last one counts, and the text of a lone surrogate is U+FFFD,
-// both as encoding/json has it; bytes that are not UTF-8 are no JSON.
+// decodeAny is the thorough way. Of a field that is there twice the last one counts, and the text of a lone surrogate
+// is U+FFFD, both as encoding/json has it; bytes that are not UTF-8 are no JSON.
 func (b *body) decodeAny(op Operation, cfg *config) {
 	raw := b.raw.Bytes()
 	var value any
 	if !utf8.Valid(raw) || json.Unmarshal(raw, &value) != nil {
-		b.problem("the body must be valid JSON in UTF-8")
+		b.problemf("the body must be valid JSON in UTF-8")
 		return
 	}
 	object, ok := value.(map[string]any)
 	if !ok {
-		b.problem("the body must be a JSON object")
+		b.problemf("the body must be a JSON object")
 		return
 	}
 	f := &b.fields
@@ -103,19 +103,19 @@ func (b *body) decodeAny(op Operation, cfg *config) {
 	f.partnerKey, _ = object["partner_api_key"].(string)
 	f.secret, _ = object["client_secret"].(string)
 	if f.cohortID, _ = object["cohort_id"].(string); f.cohortID == "" {
-		b.problem("cohort_id must be a valid string")
+		b.problemf("cohort_id must be a valid string")
 	}
 	known := []string{"partner_api_key", "client_secret", "cohort_id"}
 	switch op {
 	case NameCohort:
 		known = append(known, "name", "created_at")
 		if f.name, _ = object["name"].(string); f.name == "" {
-			b.problem("name must be a non-empty string")
+			b.problemf("name must be a non-empty string")
 		}
 		text, _ := object["created_at"].(string)
 		at, ok := parseISO8601(text)
 		if f.createdAt = at; !ok {
-			b.problem("created_at must be a valid ISO 8601 time, such as 2025-03-02T08:15:00Z")
+			b.problemf("created_at must be a valid ISO 8601 time, such as 2025-03-02T08:15:00Z")
 		}
 	case ChangeUsers:
 		known = append(known, "cohort_changes")
@@ -129,7 +129,7 @@ func (b *body) decodeAny(op Operation, cfg *config) {
 func (b *body) unknownFields(where string, object map[string]any, known []string) {
 	for _, name := range slices.Sorted(maps.Keys(object)) {
 		if !slices.Contains(known, name) {
-			b.problem("%s has the unknown field %q", where, name)
+			b.problemf("%s has the unknown field %q", where, name)
 		}
 	}
 }
@@ -140,17 +140,17 @@ const changesShape = "cohort_changes must be an array of objects with user_ids, 
 func (b *body) decodeChanges(value any, cfg *config) {
 	list, ok := value.([]any)
 	if !ok {
-		b.problem(changesShape)
+		b.problemf(changesShape)
 		return
 	}
 	if len(list) == 0 && cfg.refuseEmptyChanges {
-		b.problem("cohort_changes must not be empty")
+		b.problemf("cohort_changes must not be empty")
 	}
 	before := len(b.fields.problems)
 	for i, item := range list {
 		object, ok := item.(map[string]any)
 		if !ok {
-			b.problem("%s: item %d is no object", changesShape, i)
+			b.problemf("%s: item %d is no object", changesShape, i)
 			continue
 		}
 		b.decodeChange(i, object, cfg)
@@ -166,7 +166,7 @@ func (b *body) decodeChange(i int, object map[string]any, cfg *config) {
 	if value, given := object["should_remove"]; given {
 		remove, ok := value.(bool)
 		if !ok {
-			b.problem("cohort_changes: should_remove of item %d must be true or false", i)
+			b.problemf("cohort_changes: should_remove of item %d must be true or false", i)
 		}
 		c.remove = remove
 	}
@@ -174,7 +174,7 @@ func (b *body) decodeChange(i int, object map[string]any, cfg *config) {
 	for _, l := range [...]struct {
 		name string
 		kind Kind
-	}{{"user_ids", ExternalIDKind}, {"device_ids", DeviceIDKind}, {"aliases", AliasKind}} {
+	}{{"user_ids", ExternalIDKind}, {"aliases", AliasKind}, {"device_ids", DeviceIDKind}} {
 		value, given := object[l.name]
 		if !given {
 			continue
@@ -183,21 +183,21 @@ func (b *body) decodeChange(i int, object map[string]any, cfg *config) {
 		items, ok := value.([]any)
 		switch {
 		case !ok:
-			b.problem("cohort_changes: %s of item %d must be an array", l.name, i)
+			b.problemf("cohort_changes: %s of item %d must be an array", l.name, i)
 		case len(items) == 0 && cfg.refuseEmptyLists:
-			b.problem("cohort_changes: %s of item %d must not be empty", l.name, i)
+			b.problemf("cohort_changes: %s of item %d must not be empty", l.name, i)
 		}
 		for _, item := range items {
 			e, ok := b.decodeEntry(l.kind, item, cfg)
 			if !ok {
-				b.problem("cohort_changes: %s of item %d must hold %s", l.name, i, l.kind.shape())
+				b.problemf("cohort_changes: %s of item %d must hold %s", l.name, i, l.kind.shape())
 				break
 			}
 			b.entries = append(b.entries, e)
 		}
 	}
 	if lists == 0 && !cfg.acceptBare {
-		b.problem("%s: item %d has none of them", changesShape, i)
+		b.problemf("%s: item %d has none of them", changesShape, i)
 	}
 	if cfg.rejectUnknown {
 		b.unknownFields(fmt.Sprintf("item %d of cohort_changes", i), object, []string{"should_remove", "user_ids", "device_ids", "aliases"})
@@ -238,7 +238,7 @@ func (b *body) checkCount(cfg *config) {
 		n = len(distinct)
 	}
 	if n > MaxIdentifiers {
-		b.problem("cohort_changes must not hold more than 1,000 identifiers in all")
+		b.problemf("cohort_changes must not hold more than 1,000 identifiers in all")
 	}
 }
 

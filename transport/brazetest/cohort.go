@@ -1,14 +1,16 @@
 package brazetest
 
 import (
+	"cmp"
 	"maps"
 	"math/bits"
 	"slices"
-	"sort"
+	"strings"
 	"time"
 )
 
-// Cohort is a copy of what the fake knows of a cohort.
+// Cohort is a copy of what the fake knows of a cohort. Inside the fake a cohort costs a bit for each profile of its
+// workspace.
 type Cohort struct {
 	// ID is the cohort ID that the partner chose.
 	ID string
@@ -18,7 +20,8 @@ type Cohort struct {
 	Name string
 	// CreatedAt is the created_at last sent, with the offset it had, and the zero time while the cohort was never named.
 	CreatedAt time.Time
-	// Members are the profiles in the cohort whose change has become visible, in the order in which the profiles were added to the workspace.
+	// Members are the profiles in the cohort whose change has become visible, in the order in which the profiles were
+	// added to the workspace.
 	Members []Profile
 	// Skipped lists what requests named without effect, as Braze does in silence, oldest first. At most the latest
 	// [MaxSkipped] are kept; each holds a copy of its identifier.
@@ -116,8 +119,8 @@ func (r SkipReason) String() string {
 	}
 }
 
-// Cohorts returns the cohorts of every partner, by partner slug and then by cohort ID. A cohort exists once it was named or got a users request
-// with a change in it.
+// Cohorts returns the cohorts of every partner, by partner slug and then by cohort ID. A cohort exists once it was
+// named or got a users request with an identifier in it.
 func (w *Workspace) Cohorts() []Cohort {
 	now := time.Now()
 	w.mu.Lock()
@@ -128,11 +131,8 @@ func (w *Workspace) Cohorts() []Cohort {
 			list = append(list, w.showCohort(pg, c, now))
 		}
 	}
-	sort.Slice(list, func(i, j int) bool {
-		if list[i].Partner != list[j].Partner {
-			return list[i].Partner < list[j].Partner
-		}
-		return list[i].ID < list[j].ID
+	slices.SortFunc(list, func(a, b Cohort) int {
+		return cmp.Or(strings.Compare(a.Partner, b.Partner), strings.Compare(a.ID, b.ID))
 	})
 	return list
 }
@@ -163,8 +163,9 @@ func (w *Workspace) CohortSize(p *Partner, id string) int {
 	return c.members.count()
 }
 
-// DropDown returns the names that the partner's filter offers in the dashboard, in byte order: those of all named cohorts. A name that
-// two cohorts share is there twice. The filter is shown only while the partner is enabled, so there are none otherwise.
+// DropDown returns the names that the partner's filter offers in the dashboard, in byte order: those of all named
+// cohorts. A name that two cohorts share is there twice. The filter is shown only while the partner is enabled, so
+// there are none otherwise.
 func (w *Workspace) DropDown(p *Partner) []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -181,9 +182,13 @@ func (w *Workspace) DropDown(p *Partner) []string {
 
 func (w *Workspace) showCohort(pg *page, c *cohort, now time.Time) Cohort {
 	w.settle(c, now)
-	shown := Cohort{ID: c.id, Partner: pg.partner.slug, Name: c.name, CreatedAt: c.createdAt, Skipped: slices.Clone(c.skipped), SkippedByReason: maps.Clone(c.skips)}
-	if over := len(shown.Skipped) - MaxSkipped; over > 0 {
-		shown.Skipped = shown.Skipped[over:]
+	shown := Cohort{
+		ID:              c.id,
+		Partner:         pg.partner.slug,
+		Name:            c.name,
+		CreatedAt:       c.createdAt,
+		Skipped:         slices.Clone(c.skipped[max(0, len(c.skipped)-MaxSkipped):]),
+		SkippedByReason: maps.Clone(c.skips),
 	}
 	for i := range c.members.all {
 		shown.Members = append(shown.Members, w.show(w.people.all[i]))
@@ -232,13 +237,21 @@ func (w *Workspace) settle(c *cohort, now time.Time) {
 				p = p.into
 			}
 			if !p.gone {
-				c.members.set(p.index, !e.remove)
+				c.apply(effect{profile: p.index, remove: e.remove})
 			}
 		}
 	}
 	c.pending = c.pending[due:]
 	if len(c.pending) == 0 {
 		c.pending = nil
+	}
+}
+
+func (c *cohort) apply(e effect) {
+	if e.remove {
+		c.members.remove(e.profile)
+	} else {
+		c.members.add(e.profile)
 	}
 }
 
@@ -258,10 +271,11 @@ func (w *Workspace) everyCohort(f func(*cohort)) {
 	}
 }
 
-// leaveAll takes a profile out of all cohorts, and takes back what of it is not visible yet unless that has somebody to move to.
+// leaveAll takes a profile out of all cohorts, and takes back what of it is not visible yet unless that has somebody to
+// move to.
 func (w *Workspace) leaveAll(p *profile) {
 	w.everyCohort(func(c *cohort) {
-		c.members.set(p.index, false)
+		c.members.remove(p.index)
 		if p.into != nil {
 			return
 		}
@@ -271,11 +285,12 @@ func (w *Workspace) leaveAll(p *profile) {
 	})
 }
 
-// joinAll puts a profile into the cohorts of another one.
-func (w *Workspace) joinAll(p, like *profile) {
+// inherit puts a profile into the cohorts of one that is about to be merged into it, now and for what is not visible yet.
+func (w *Workspace) inherit(p, like *profile) {
+	like.into = p
 	w.everyCohort(func(c *cohort) {
 		if c.members.has(like.index) {
-			c.members.set(p.index, true)
+			c.members.add(p.index)
 		}
 	})
 }
@@ -288,18 +303,17 @@ func (b bitSet) has(i int32) bool {
 	return word < len(b) && b[word]>>(uint(i)&63)&1 == 1
 }
 
-func (b *bitSet) set(i int32, in bool) {
-	word, bit := int(i>>6), uint64(1)<<(uint(i)&63)
+func (b *bitSet) add(i int32) {
+	word := int(i >> 6)
 	if word >= len(*b) {
-		if !in {
-			return
-		}
 		*b = append(*b, make([]uint64, word+1-len(*b))...)
 	}
-	if in {
-		(*b)[word] |= bit
-	} else {
-		(*b)[word] &^= bit
+	(*b)[word] |= 1 << (uint(i) & 63)
+}
+
+func (b bitSet) remove(i int32) {
+	if word := int(i >> 6); word < len(b) {
+		b[word] &^= 1 << (uint(i) & 63)
 	}
 }
 

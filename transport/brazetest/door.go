@@ -12,12 +12,13 @@ import (
 
 // The doors: how requests get to the fake. Each is opened when it is first asked for.
 
-// Client returns an HTTP client whose every connection leads to the fake, in memory: whatever the host of the URL, and with
-// http and https alike, though nothing is encrypted. Real HTTP/1.1 is spoken on these connections. Redirects are followed,
-// as with any client that says nothing about them, and the target is again the fake.
+// Client returns an HTTP client whose every connection leads to the fake, in memory: whatever the host of the URL, and
+// with http and https alike, though nothing is encrypted. Real HTTP/1.1 is spoken on these connections. Redirects are
+// followed, as with any client that says nothing about them, and the target is again the fake.
 //
 // Each call returns a client of its own; all share one Transport and its idle connections, which [Server.Close] closes.
-// Inside a testing/synctest bubble the server must be made in the bubble too; then waiting for an answer lets the bubble's time pass.
+// Inside a testing/synctest bubble the server must be made in the bubble too; then waiting for an answer lets the
+// bubble's time pass.
 func (s *Server) Client() *http.Client {
 	s.doors.mu.Lock()
 	defer s.doors.mu.Unlock()
@@ -28,8 +29,9 @@ func (s *Server) Client() *http.Client {
 }
 
 // URL returns the base URL of the fake on the loopback interface, "http://127.0.0.1:port" without a trailing slash. The
-// listener opens with the first call. A loopback address belongs to no instance, so every workspace is served here, with
-// the partner key of its own instance. Sockets do not let the time of a testing/synctest bubble pass: use [Server.Client] there.
+// listener opens with the first call. A loopback address belongs to no instance, so every workspace is served here,
+// with the partner key of its own instance. Sockets do not let the time of a testing/synctest bubble pass: use
+// [Server.Client] there.
 //
 // When no listener can be opened the test ends, or, for a server made by [Start], URL panics.
 func (s *Server) URL() string {

@@ -35,7 +35,12 @@ func TestMemoryDoorLeavesNothingBehind(t *testing.T) {
 		waiting := make(chan reply, 1)
 		go func() { waiting <- w.name(t, "Spring") }()
 		w.Inject(brazetest.Users(), brazetest.EndlessBody())
-		resp, err := w.Client().Post(endpoint+"/partners/tinyclues/cohorts/users", "application/json", strings.NewReader(w.changes(`[]`)))
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, endpoint+"/partners/tinyclues/cohorts/users", strings.NewReader(w.changes(`[]`)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Content-Type", "application/json")
+		resp, err := w.Client().Do(req)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -72,8 +77,8 @@ func TestClientAfterClose(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Client().Get(endpoint); err == nil || !strings.Contains(err.Error(), "closed") {
-		t.Errorf("got %v, want an error that says the server is closed", err)
+	if got := do(t, s.Client(), http.MethodGet, endpoint, "", ""); got.err == nil || !strings.Contains(got.err.Error(), "closed") {
+		t.Errorf("got %v, want an error that says the server is closed", got.err)
 	}
 }
 
@@ -82,7 +87,7 @@ func TestDialGivesUpWithItsContext(t *testing.T) {
 	w := newWorld(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	transport := w.Client().Transport.(*http.Transport)
+	transport := memoryTransport(t, w)
 	for range 100 { // a server that is ready to accept may win
 		c, err := transport.DialContext(ctx, "tcp", "rest.fra-01.braze.eu:443")
 		if err != nil {
@@ -96,11 +101,95 @@ func TestDialGivesUpWithItsContext(t *testing.T) {
 	t.Error("100 dials with an ended context succeeded")
 }
 
+func memoryTransport(t *testing.T, w world) *http.Transport {
+	t.Helper()
+	transport, ok := w.Client().Transport.(*http.Transport)
+	if !ok {
+		t.Fatalf("the transport is a %T", w.Client().Transport)
+	}
+	return transport
+}
+
+// TestClientLeavesWithinItsBody drops the connection in the middle of a request.
+func TestClientLeavesWithinItsBody(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		c, err := memoryTransport(t, w).DialContext(t.Context(), "tcp", "rest.fra-01.braze.eu:443")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(c, "POST /partners/tinyclues/cohorts HTTP/1.1\r\nHost: rest.fra-01.braze.eu\r\nContent-Length: 100\r\n\r\n{"); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		_ = c.Close()
+		synctest.Wait()
+		got := w.Requests()
+		if len(got) != 1 || got[0].Status != 0 || got[0].Applied {
+			t.Errorf("the log has %+v, want one request without an answer", got)
+		}
+		if diff := cmp.Diff(map[int]int{0: 1}, w.Counters().ByStatus); diff != "" {
+			t.Errorf("statuses (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestCompressedBodyIsRefused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/partners/tinyclues/cohorts/users", strings.NewReader(w.changes(`[]`)))
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Content-Encoding", "gzip")
+	recorder := httptest.NewRecorder()
+	w.Server.ServeHTTP(recorder, r)
+	if recorder.Code != http.StatusUnsupportedMediaType {
+		t.Errorf("status %d, want 415", recorder.Code)
+	}
+}
+
+func TestNames(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, tt := range []struct {
+		got  fmt.Stringer
+		want string
+	}{
+		{brazetest.ExternalIDKind, "external_id"},
+		{brazetest.AliasKind, "alias"},
+		{brazetest.DeviceIDKind, "device_id"},
+		{brazetest.Kind(0), "unknown kind"},
+		{brazetest.NameCohort, "name a cohort"},
+		{brazetest.ChangeUsers, "change users"},
+		{brazetest.OtherPath, "other path"},
+		{brazetest.SkippedUnknown, "no such profile"},
+		{brazetest.SkippedIdentifiedDevice, "device of an identified profile"},
+		{brazetest.SkippedSharedDevice, "device shared with an identified profile"},
+		{brazetest.SkippedUnidentifiedAlias, "alias of an unidentified profile"},
+		{brazetest.SkippedDeprecatedID, "deprecated external ID"},
+		{brazetest.SkipReason(0), "unknown reason"},
+		{brazetest.Refusal(0), "unknown cause"},
+		{brazetest.Target{}, "any request"},
+		{brazetest.Target{}.Cohort("camp-481"), "any request of one cohort"},
+		{brazetest.Fault{}, "no fault"},
+	} {
+		if got := tt.got.String(); got != tt.want {
+			t.Errorf("String = %q, want %q", got, tt.want)
+		}
+	}
+	if w.partner.Name() != "Tinyclues" || w.partner.Slug() != "tinyclues" || w.workspace.Name() != "acme" || w.workspace.Instance() != "EU-01" {
+		t.Error("a name is not the one given")
+	}
+	if _, ok := w.workspace.Cohort(w.partner, "camp-481"); ok {
+		t.Error("there is a cohort before any request")
+	}
+}
+
 func TestMemoryConnection(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		transport := w.Client().Transport.(*http.Transport)
+		transport := memoryTransport(t, w)
 		c, err := transport.DialContext(t.Context(), "tcp", "rest.fra-01.braze.eu:443")
 		if err != nil {
 			t.Fatal(err)
@@ -168,7 +257,7 @@ func TestMemoryConnection(t *testing.T) {
 func TestServeHTTP(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	r := httptest.NewRequest(http.MethodPost, "/partners/tinyclues/cohorts/users", strings.NewReader(w.changes(`[]`)))
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/partners/tinyclues/cohorts/users", strings.NewReader(w.changes(`[]`)))
 	r.Header.Set("Content-Type", "application/json")
 	recorder := httptest.NewRecorder()
 	w.Server.ServeHTTP(recorder, r)
@@ -372,7 +461,8 @@ func TestCohortsAreInOrder(t *testing.T) {
 	}
 }
 
-// TestConcurrentUse changes everything at once; the race detector does the checking, and the members must be right in the end.
+// TestConcurrentUse changes everything at once; the race detector does the checking, and the members must be right in
+// the end.
 func TestConcurrentUse(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

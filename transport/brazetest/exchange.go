@@ -72,7 +72,8 @@ func (r *recorder) Write(b []byte) (int, error) {
 // Unwrap lets http.ResponseController reach the features of the writer.
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
-// drainLimit bounds what is read of a body that is too long. Were it not read, the client might see a broken connection in place of the 413.
+// drainLimit bounds what is read of a body that is too long. Were it not read, the client might see a broken connection
+// in place of the 413.
 const drainLimit = 64 << 20
 
 // arrive reads the request, up to where it is known what it is about.
@@ -81,7 +82,10 @@ func (e *exchange) arrive() {
 	op, slug := route(r.URL)
 	instance, served := instanceOf(r.Host)
 	e.instance = instance
-	e.entry = s.log.begin(Request{At: time.Now(), Method: r.Method, Host: r.Host, Path: r.URL.Path, Operation: op, Partner: slug, Instance: instance})
+	e.entry = s.log.begin(Request{
+		At: time.Now(), Method: r.Method, Host: r.Host, Path: r.URL.Path,
+		Operation: op, Partner: slug, Instance: instance,
+	})
 
 	e.body.reset()
 	if n := r.ContentLength; n > 0 && n <= MaxBodyBytes {
@@ -318,8 +322,8 @@ func (e *exchange) head(a answer, length int) {
 	e.w.WriteHeader(a.status)
 }
 
-// close closes the books of the request with its status. It does so once, and before the client learns the status: whoever has an
-// answer finds it in the log, and its next request does not overlap with this one.
+// close closes the books of the request with its status. It does so once, and before the client learns the status:
+// whoever has an answer finds it in the log, and its next request does not overlap with this one.
 func (e *exchange) close(status int) {
 	if e.closed {
 		return
@@ -347,9 +351,12 @@ func (e *exchange) end() {
 
 // errorBody is the general shape of a fatal error: the first problem is the message, and all are in errors.
 func errorBody(texts ...string) string {
-	b, _ := json.Marshal(struct { // strings always marshal
+	b, err := json.Marshal(struct {
 		Message string   `json:"message"`
 		Errors  []string `json:"errors"`
 	}{texts[0], texts})
+	if err != nil {
+		panic(err) // strings always marshal
+	}
 	return string(b)
 }

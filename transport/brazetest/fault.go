@@ -12,9 +12,9 @@ import (
 
 // Fault is something that goes wrong with a request, for [Server.Inject]. The zero value does nothing.
 //
-// Each fault either keeps the request from taking effect, or spoils the answer after it took effect; the functions that make faults say
-// which. [Fault.Applied] and [Fault.NotApplied] change it. A request that is refused anyway never takes effect, and the fault
-// spoils the refusal then.
+// Each fault either keeps the request from taking effect, or spoils the answer after it took effect; the functions that
+// make faults say which. [Fault.Applied] and [Fault.NotApplied] change it. A request that is refused anyway never takes
+// effect, and the fault spoils the refusal then.
 type Fault struct {
 	name    string
 	applied bool
@@ -48,8 +48,8 @@ func (f Fault) NotApplied() Fault {
 	return f
 }
 
-// Header returns the fault with a header of its answer set, and with an empty value left out. It has no effect on a dropped connection, and
-// none on [Custom] and [Delay].
+// Header returns the fault with a header of its answer set, and with an empty value left out. It has no effect on a
+// dropped connection, and none on [Custom] and [Delay].
 func (f Fault) Header(name, value string) Fault {
 	f.header = maps.Clone(f.header)
 	if f.header == nil {
@@ -100,19 +100,20 @@ func StatusBody(code int, body string) Fault {
 	return replace("status "+strconv.Itoa(code), code, body, nil)
 }
 
-// Locked answers 423. Not applied. What locks a cohort, and for how long, is undocumented: combine it with [Injection.Times] or [Injection.For].
+// Locked answers 423. Not applied. What locks a cohort, and for how long, is undocumented: combine it with
+// [Injection.Times] or [Injection.For].
 func Locked() Fault { return replace("locked", http.StatusLocked, errorBody("Resource locked"), nil) }
 
-// LockedOnOverlap answers 423 to a request that arrives while another one to the same cohort is in progress. Not applied. It is
-// most useful with [Injection.Always], and with [Delay] to keep requests in progress.
+// LockedOnOverlap answers 423 to a request that arrives while another one to the same cohort is in progress. Not
+// applied. It is most useful with [Injection.Always], and with [Delay] to keep requests in progress.
 func LockedOnOverlap() Fault {
 	f := Locked()
 	f.name, f.overlap = "locked on overlap", true
 	return f
 }
 
-// RateLimited answers 429 with nothing remaining until the clock hour ends. Not applied. A Retry-After header, which is undocumented, is sent with this
-// text, whatever it is, unless it is empty. [Fault.Header] changes the other headers.
+// RateLimited answers 429 with nothing remaining until the clock hour ends. Not applied. A Retry-After header, which is
+// undocumented, is sent with this text, whatever it is, unless it is empty. [Fault.Header] changes the other headers.
 func RateLimited(retryAfter string) Fault {
 	f := replace("rate limited", http.StatusTooManyRequests, errorBody("rate limit exceeded"), nil)
 	f = f.Header("X-RateLimit-Remaining", "0")
@@ -127,8 +128,9 @@ func RateLimitedUntil(reset time.Time) Fault {
 	return RateLimited("").Header("X-RateLimit-Reset", strconv.FormatInt(reset.Unix(), 10))
 }
 
-// Delay waits before the request takes effect; Delay(d).Applied() waits between that and the answer. It goes together with others:
-// after a delay, the next matching injection has its turn with the same request, and several delays add up.
+// Delay waits before the request takes effect; Delay(d).Applied() waits between that and the answer. It goes together
+// with others: after a delay, the next matching injection has its turn with the same request, and several delays add
+// up.
 func Delay(d time.Duration) Fault {
 	return Fault{name: "delay " + d.String(), delay: d}
 }
@@ -140,7 +142,8 @@ func DropConnection() Fault {
 	}}
 }
 
-// AppliedThenLost lets the request take effect and closes the connection in place of the answer: the case that tells a client that may repeat a request from one that may not.
+// AppliedThenLost lets the request take effect and closes the connection in place of the answer: the case that tells a
+// client that may repeat a request from one that may not.
 func AppliedThenLost() Fault { return DropConnection().Applied() }
 
 // TruncateBody sends the header of the genuine answer with its full length, then the first n bytes of the body, and
@@ -172,7 +175,8 @@ func SuccessWithErrors(texts ...string) Fault {
 	}}
 }
 
-// Queued answers 202 and {"message":"queued"}, which an older revision of the API pages describes for times of maintenance. Applied.
+// Queued answers 202 and {"message":"queued"}, which an older revision of the API pages describes for times of
+// maintenance. Applied.
 func Queued() Fault {
 	return replace("queued", http.StatusAccepted, `{"message":"queued"}`, nil).Applied()
 }
@@ -198,7 +202,8 @@ func (e *exchange) accepted(a answer) answer {
 // HTML answers with this status and a page of HTML, as a proxy on the way does: with 502, or with 200 where a portal wants a
 // login. Not applied. There are no rate-limit headers.
 func HTML(code int) Fault {
-	return replace("HTML with status "+strconv.Itoa(code), code, "<!DOCTYPE html>\n<html><head><title>Proxy</title></head><body><h1>"+http.StatusText(code)+"</h1></body></html>\n", http.Header{
+	page := "<!DOCTYPE html>\n<html><head><title>Proxy</title></head><body><h1>" + http.StatusText(code) + "</h1></body></html>\n"
+	return replace("HTML with status "+strconv.Itoa(code), code, page, http.Header{
 		"Content-Type":          {"text/html; charset=utf-8"},
 		"X-Ratelimit-Limit":     nil,
 		"X-Ratelimit-Remaining": nil,
@@ -246,8 +251,8 @@ func SlowBody(wait time.Duration) Fault {
 // Refusal is one of the causes of a 401.
 type Refusal uint8
 
-// The causes, in the order in which they are checked. The wording of the texts is the fake's own; the words by which they can be told
-// apart are the documented ones.
+// The causes, in the order in which they are checked. The wording of the texts is the fake's own; the words by which
+// they can be told apart are the documented ones.
 const (
 	WrongPartnerKey Refusal = iota + 1 // says "Partner API key"
 	WrongImportKey                     // says "client secret"
@@ -308,9 +313,10 @@ func BadRequestEchoing() Fault {
 	}}
 }
 
-// Custom runs a function of the caller's. If the function answers the request through w it returns true; if it returns false, w must be untouched and the fake goes on
-// as if there was no fault. The body of r can be read. Not applied; with [Fault.Applied], the function runs after the request took effect.
-// The function may wait, and may panic with http.ErrAbortHandler to drop the connection.
+// Custom runs a function of the caller's. If the function answers the request through w it returns true; if it returns
+// false, w must be untouched and the fake goes on as if there was no fault. The body of r can be read. Not applied;
+// with [Fault.Applied], the function runs after the request took effect. The function may wait, and may panic with
+// http.ErrAbortHandler to drop the connection.
 func Custom(name string, f func(w http.ResponseWriter, r *http.Request) (handled bool)) Fault {
 	return Fault{name: name, answer: func(e *exchange, _ answer) bool {
 		r := e.r.Clone(e.r.Context())

@@ -64,7 +64,7 @@ func TestFaults(t *testing.T) {
 		{name: "custom", fault: brazetest.Custom("teapot", func(w http.ResponseWriter, r *http.Request) bool {
 			b, _ := io.ReadAll(r.Body)
 			w.WriteHeader(http.StatusTeapot)
-			fmt.Fprintf(w, "%d changes", strings.Count(string(b), "user_ids"))
+			_, _ = fmt.Fprintf(w, "%d changes", strings.Count(string(b), "user_ids"))
 			return true
 		}), status: 418, token: "1 changes"},
 		{name: "custom that declines", fault: brazetest.Custom("nothing", func(http.ResponseWriter, *http.Request) bool { return false }), status: 201, token: "success", applied: true},
@@ -152,7 +152,7 @@ func TestDelayEndsWithTheClient(t *testing.T) {
 		w := newWorld(t)
 		w.add(t, brazetest.Profile{ExternalID: "u-17"}, brazetest.Profile{ExternalID: "u-18"})
 		w.Inject(brazetest.Users(), brazetest.Delay(time.Hour))
-		w.Inject(brazetest.Users(), brazetest.Delay(time.Hour).Applied())
+		w.Inject(brazetest.Users().Nth(2), brazetest.Delay(time.Hour).Applied())
 		post := func(id string) error {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()

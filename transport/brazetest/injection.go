@@ -2,12 +2,13 @@ package brazetest
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 )
 
-// Target says which requests a fault is for. Make one with [AnyRequest], [Naming] or [Users], and narrow it with its methods, each of
-// which returns a new value.
+// Target says which requests a fault is for. Make one with [AnyRequest], [Naming] or [Users], and narrow it with its
+// methods, each of which returns a new value.
 type Target struct {
 	name    string
 	nth     int
@@ -48,9 +49,14 @@ func (t Target) Nth(n int) Target {
 	return t.named(fmt.Sprintf("number %d", n))
 }
 
-// Where narrows the target by a function, which gets the request as the log has it before it is processed. It is called without any lock held.
+// Where narrows the target by a function, which gets the request as the log has it before it is processed. It is called
+// without any lock held.
 func (t Target) Where(match func(Request) bool) Target {
-	return t.named("by a condition").where(func(e *exchange) bool { return match(e.view) })
+	return t.named("by a condition").where(func(e *exchange) bool {
+		r := e.view
+		r.Changes = slices.Clone(r.Changes)
+		return match(r)
+	})
 }
 
 // String describes the target: "cohort users of one cohort".
@@ -67,7 +73,7 @@ func (t Target) named(more string) Target {
 }
 
 func (t Target) where(match func(*exchange) bool) Target {
-	t.matches = append(t.matches[:len(t.matches):len(t.matches)], match)
+	t.matches = append(slices.Clip(t.matches), match)
 	return t
 }
 
@@ -86,11 +92,12 @@ type Injection struct {
 	fired    int
 }
 
-// Inject makes the fault happen to the next request that matches the target, once unless a method of the result says otherwise. Injections have their
-// turn in the order of registration: the first that matches and has not been used up takes the request, alone unless it is a [Delay].
+// Inject makes the fault happen to the next request that matches the target, once unless a method of the result says
+// otherwise. Injections have their turn in the order of registration: the first that matches and has not been used up
+// takes the request, alone unless it is a [Delay].
 //
-// A fault has its turn before keys, fields and the rate limit are checked, and draws on the rate limit only if it lets the request take
-// effect. [Server.Close] fails when a fault did not fire as often as it should have.
+// A fault has its turn before keys, fields and the rate limit are checked, and draws on the rate limit only if it lets
+// the request take effect. [Server.Close] fails when a fault did not fire as often as it should have.
 func (s *Server) Inject(t Target, f Fault) *Injection {
 	i := &Injection{target: t, fault: f, times: 1}
 	s.faults.mu.Lock()

@@ -36,8 +36,8 @@ func knownInstance(name string) bool {
 	return false
 }
 
-// instanceOf finds the instance that the Host of a request means: "" for a host that is none of Braze's, where every workspace
-// is served, and false for the SDK host of an instance, which takes no REST calls.
+// instanceOf finds the instance that the Host of a request means: "" for a host that is none of Braze's, where every
+// workspace is served, and false for the SDK host of an instance, which takes no REST calls.
 func instanceOf(host string) (string, bool) {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name

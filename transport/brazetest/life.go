@@ -8,9 +8,10 @@ import (
 // The life of profiles, as the contract's section on identities tells it. What happens to cohort membership along the way is
 // undocumented and follows the options of the server.
 
-// Identify is what the SDK's changeUser does on an anonymous profile. With a new external ID the profile is promoted: it keeps
-// its Braze ID, aliases, devices and cohorts. With the external ID of a known profile it is merged into that one and is gone: devices move over, and so
-// do aliases whose label the known profile does not have. It returns the Braze ID of the profile that lives on.
+// Identify is what the SDK's changeUser does on an anonymous profile. With a new external ID the profile is promoted:
+// it keeps its Braze ID, aliases, devices and cohorts. With the external ID of a known profile it is merged into that
+// one and is gone: devices move over, and so do aliases whose label the known profile does not have. It returns the
+// Braze ID of the profile that lives on.
 //
 // The error matches [ErrNoProfile], [ErrIdentified] when the profile has another external ID, or [ErrInvalidProfile].
 func (w *Workspace) Identify(brazeID, externalID string) (string, error) {
@@ -27,24 +28,27 @@ func (w *Workspace) Identify(brazeID, externalID string) (string, error) {
 		return brazeID, nil
 	}
 	if p.external != "" {
-		return "", fmt.Errorf("brazetest: identify: %w: an identified profile never changes its external ID this way: use Rename", ErrIdentified)
+		return "", fmt.Errorf("brazetest: identify: %w: its external ID does not change this way: use Rename", ErrIdentified)
 	}
 	w.version++
-	if known, ok := w.people.externals[externalID]; ok {
+	if known, ok := w.people.externals.get(externalID); ok {
 		into := w.people.all[known]
-		w.absorb(into, p, !w.server.cfg.dropOnIdentify)
+		if !w.server.cfg.dropOnIdentify {
+			w.inherit(into, p)
+		}
+		w.absorb(into, p)
 		return w.brazeID(into.index), nil
 	}
 	p.external = externalID
-	w.people.externals[externalID] = p.index
+	w.people.externals.put(externalID, p.index)
 	if w.server.cfg.dropOnIdentify {
 		w.leaveAll(p)
 	}
 	return brazeID, nil
 }
 
-// AddAlias gives the profile an alias. The error matches [ErrNoProfile], [ErrInvalidProfile] when the profile has an alias of this
-// label, or [ErrTaken] when another profile has this alias.
+// AddAlias gives the profile an alias. The error matches [ErrNoProfile], [ErrInvalidProfile] when the profile has an
+// alias of this label, or [ErrTaken] when another profile has this alias.
 func (w *Workspace) AddAlias(brazeID string, a Alias) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -110,9 +114,10 @@ func (w *Workspace) AddDevice(brazeID, deviceID string) error {
 	return nil
 }
 
-// Merge merges one profile into another, both by Braze ID, as /users/merge does. The kept profile takes over devices, aliases
-// whose label it does not have, and, if it has no external ID itself, the external IDs of the other; otherwise those no longer resolve. The merged
-// profile is gone. The error matches [ErrNoProfile], or [ErrInvalidProfile] when both are the same profile.
+// Merge merges one profile into another, both by Braze ID, as /users/merge does. The kept profile takes over devices,
+// aliases whose label it does not have, and, if it has no external ID itself, the external IDs of the other; otherwise
+// those no longer resolve. The merged profile is gone. The error matches [ErrNoProfile], or [ErrInvalidProfile] when
+// both are the same profile.
 func (w *Workspace) Merge(keep, merged string) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -128,39 +133,43 @@ func (w *Workspace) Merge(keep, merged string) error {
 		return fmt.Errorf("brazetest: merge: %w: a profile cannot be merged into itself: name two", ErrInvalidProfile)
 	}
 	w.version++
-	w.absorb(into, from, !w.server.cfg.dropOnMerge)
+	if !w.server.cfg.dropOnMerge {
+		w.inherit(into, from)
+	}
+	w.absorb(into, from)
 	return nil
 }
 
-// Rename gives a profile a new primary external ID; the old one becomes deprecated and still resolves. The error matches
-// [ErrNoProfile] when the old ID is not the primary one of a profile, [ErrTaken] when the new one is in use, primary or deprecated, or [ErrInvalidProfile].
+// Rename gives a profile a new primary external ID; the old one becomes deprecated and still resolves. The error
+// matches [ErrNoProfile] when the old ID is not the primary one of a profile, [ErrTaken] when the new one is in use,
+// primary or deprecated, or [ErrInvalidProfile].
 func (w *Workspace) Rename(externalID, newID string) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err := checkText(newID); err != nil {
 		return fmt.Errorf("brazetest: rename: %w", err)
 	}
-	index, ok := w.people.externals[externalID]
+	index, ok := w.people.externals.get(externalID)
 	if !ok || w.people.all[index].external != externalID {
 		return fmt.Errorf("brazetest: rename: %w with this primary external ID: name the current one", ErrNoProfile)
 	}
-	if _, taken := w.people.externals[newID]; taken {
+	if _, taken := w.people.externals.get(newID); taken {
 		return fmt.Errorf("brazetest: rename: the new external ID: %w: choose one that is neither primary nor deprecated", ErrTaken)
 	}
 	w.version++
 	p := w.people.all[index]
 	p.deprecated = append(p.deprecated, externalID)
 	p.external = newID
-	w.people.externals[newID] = index
+	w.people.externals.put(newID, index)
 	return nil
 }
 
-// RemoveDeprecated ends the resolving of a deprecated external ID. The error matches [ErrNoProfile], or [ErrIdentified] when the
-// ID is the primary one of its profile.
+// RemoveDeprecated ends the resolving of a deprecated external ID. The error matches [ErrNoProfile], or [ErrIdentified]
+// when the ID is the primary one of its profile.
 func (w *Workspace) RemoveDeprecated(externalID string) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	index, ok := w.people.externals[externalID]
+	index, ok := w.people.externals.get(externalID)
 	if !ok {
 		return fmt.Errorf("brazetest: remove deprecated: %w with this external ID", ErrNoProfile)
 	}
@@ -169,7 +178,7 @@ func (w *Workspace) RemoveDeprecated(externalID string) error {
 		return fmt.Errorf("brazetest: remove deprecated: %w by this ID: rename it first", ErrIdentified)
 	}
 	w.version++
-	delete(w.people.externals, externalID)
+	w.people.externals.remove(externalID)
 	p.deprecated = slices.DeleteFunc(p.deprecated, func(id string) bool { return id == externalID })
 	return nil
 }
@@ -188,15 +197,15 @@ func (w *Workspace) Delete(brazeID string) error {
 	return nil
 }
 
-// absorb moves what survives of a profile into another one.
-func (w *Workspace) absorb(into, from *profile, memberships bool) {
+// absorb moves what survives of a profile into another one, all but its memberships.
+func (w *Workspace) absorb(into, from *profile) {
 	external, deprecated, aliases, devices := from.external, from.deprecated, from.aliases, from.devices
 	w.forget(from)
 	if into.external == "" && external != "" {
 		into.external, into.deprecated = external, deprecated
-		w.people.externals[external] = into.index
+		w.people.externals.put(external, into.index)
 		for _, id := range deprecated {
-			w.people.externals[id] = into.index
+			w.people.externals.put(id, into.index)
 		}
 	}
 	for _, a := range aliases {
@@ -211,10 +220,6 @@ func (w *Workspace) absorb(into, from *profile, memberships bool) {
 			w.people.hold(d, into.index)
 		}
 	}
-	if memberships {
-		from.into = into
-		w.joinAll(into, from)
-	}
 	w.leaveAll(from)
 }
 
@@ -222,10 +227,10 @@ func (w *Workspace) absorb(into, from *profile, memberships bool) {
 func (w *Workspace) forget(p *profile) {
 	p.gone = true
 	if p.external != "" {
-		delete(w.people.externals, p.external)
+		w.people.externals.remove(p.external)
 	}
 	for _, id := range p.deprecated {
-		delete(w.people.externals, id)
+		w.people.externals.remove(id)
 	}
 	for _, a := range p.aliases {
 		delete(w.people.aliases, a)

@@ -14,6 +14,7 @@ func TestMembershipThroughLife(t *testing.T) {
 	t.Parallel()
 	identify := func(index int, externalID string) func(*testing.T, world, []string) {
 		return func(t *testing.T, w world, ids []string) {
+			t.Helper()
 			if _, err := w.workspace.Identify(ids[index], externalID); err != nil {
 				t.Fatal(err)
 			}
@@ -21,6 +22,7 @@ func TestMembershipThroughLife(t *testing.T) {
 	}
 	merge := func(keep, merged int) func(*testing.T, world, []string) {
 		return func(t *testing.T, w world, ids []string) {
+			t.Helper()
 			if err := w.workspace.Merge(ids[keep], ids[merged]); err != nil {
 				t.Fatal(err)
 			}
@@ -45,22 +47,26 @@ func TestMembershipThroughLife(t *testing.T) {
 		{"kept", []brazetest.Option{brazetest.DropMembershipOnMerge()}, `[{"user_ids":["u-17"]}]`, merge(1, 0), []string{"u-17"}},
 		{"merged the other way round", nil, `[{"user_ids":["u-17"]}]`, merge(0, 1), []string{"u-17"}},
 		{"deleted", nil, `[{"user_ids":["u-17"],"device_ids":["d-1"]}]`, func(t *testing.T, w world, ids []string) {
+			t.Helper()
 			if err := w.workspace.Delete(ids[1]); err != nil {
 				t.Fatal(err)
 			}
 		}, []string{"d-1"}},
 		{"renamed", nil, `[{"user_ids":["u-17"]}]`, func(t *testing.T, w world, _ []string) {
+			t.Helper()
 			if err := w.workspace.Rename("u-17", "u-170"); err != nil {
 				t.Fatal(err)
 			}
 		}, []string{"u-170"}},
 		{"renamed, then removed by the old ID", nil, `[{"user_ids":["u-17"]}]`, func(t *testing.T, w world, _ []string) {
+			t.Helper()
 			if err := w.workspace.Rename("u-17", "u-170"); err != nil {
 				t.Fatal(err)
 			}
 			w.users(t, `[{"user_ids":["u-17"],"should_remove":true}]`)
 		}, nil},
 		{"the device of a promoted profile no longer removes it", nil, `[{"device_ids":["d-1"]}]`, func(t *testing.T, w world, ids []string) {
+			t.Helper()
 			identify(0, "u-18")(t, w, ids)
 			w.users(t, `[{"device_ids":["d-1"],"should_remove":true}]`)
 		}, []string{"u-18"}},
@@ -254,6 +260,57 @@ func TestSharedDevice(t *testing.T) {
 				t.Errorf("%d members, skipped %v; want %d members, reason %q", len(c.Members), c.SkippedByReason, tt.want, tt.reason)
 			}
 		})
+	}
+}
+
+// TestDeviceOfSeveral follows a device that three profiles carry while these go one by one.
+func TestDeviceOfSeveral(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	shared := brazetest.Profile{DeviceIDs: []string{"d-1"}}
+	ids := w.add(t, shared, shared, shared)
+	var got []int
+	look := func() {
+		w.users(t, `[{"device_ids":["d-1"]}]`)
+		got = append(got, w.workspace.CohortSize(w.partner, "camp-481"))
+	}
+	look()
+	if err := w.workspace.Delete(ids[0]); err != nil {
+		t.Fatal(err)
+	}
+	look()
+	if err := w.workspace.Merge(ids[1], ids[2]); err != nil {
+		t.Fatal(err)
+	}
+	look()
+	if err := w.workspace.Delete(ids[1]); err != nil {
+		t.Fatal(err)
+	}
+	look()
+	if diff := cmp.Diff([]int{3, 2, 1, 0}, got); diff != "" {
+		t.Errorf("members over time (-want +got):\n%s", diff)
+	}
+	c, _ := w.workspace.Cohort(w.partner, "camp-481")
+	if n := c.SkippedByReason[brazetest.SkippedUnknown]; n != 1 {
+		t.Errorf("skipped %d times as unknown, want once", n)
+	}
+}
+
+// TestMergeMovesExternalIDs merges an identified profile into one that is not.
+func TestMergeMovesExternalIDs(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ids := w.add(t, brazetest.Profile{DeviceIDs: []string{"d-1"}}, brazetest.Profile{ExternalID: "u-17", DeprecatedExternalIDs: []string{"u-1"}})
+	if err := w.workspace.Merge(ids[0], ids[1]); err != nil {
+		t.Fatal(err)
+	}
+	want := []brazetest.Profile{{BrazeID: ids[0], ExternalID: "u-17", DeprecatedExternalIDs: []string{"u-1"}, DeviceIDs: []string{"d-1"}}}
+	if diff := cmp.Diff(want, w.workspace.Profiles()); diff != "" {
+		t.Errorf("profiles (-want +got):\n%s", diff)
+	}
+	w.users(t, `[{"user_ids":["u-1"]}]`)
+	if diff := cmp.Diff([]string{"u-17"}, w.members(t)); diff != "" {
+		t.Errorf("members (-want +got):\n%s", diff)
 	}
 }
 

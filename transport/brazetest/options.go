@@ -19,8 +19,8 @@ const (
 	DefaultRateLimit = 250_000
 )
 
-// Option changes what the fake does where the contract is silent. The order of options does not matter, but an option that is given
-// twice counts as given last.
+// Option changes what the fake does where the contract is silent. The order of options does not matter, but an option
+// that is given twice counts as given last.
 type Option interface{ apply(*config) }
 
 type option func(*config)
@@ -73,19 +73,20 @@ func (c *config) validate() error {
 		errs = append(errs, errors.New("the propagation delay is negative: use 0 or more"))
 	}
 	if c.bodyFirst && c.countRefused {
-		errs = append(errs, errors.New("CheckBodyFirst and CountRefused exclude each other: before the keys are known, nobody's limit can be drawn on; use one of them"))
+		errs = append(errs, errors.New("CheckBodyFirst and CountRefused exclude each other: "+
+			"before the keys are known there is no limit to draw on: use one of them"))
 	}
 	return errors.Join(errs...)
 }
 
-// Success sets the status and the body of an accepted request. Default: 201 and {"message":"success"}. Both are undocumented; this is
-// what the tests of a published connector expect. The status must be a 2xx.
+// Success sets the status and the body of an accepted request. Default: 201 and {"message":"success"}. Both are
+// undocumented; this is what the tests of a published connector expect. The status must be a 2xx.
 func Success(status int, body string) Option {
 	return option(func(c *config) { c.successStatus, c.successBody = status, body })
 }
 
-// RefuseUnnamed makes a users request to a cohort that was never named a 400. Default: it is accepted, and the cohort shows up in the
-// dashboard's filter once it is named. Undocumented.
+// RefuseUnnamed makes a users request to a cohort that was never named a 400. Default: it is accepted, and the cohort
+// shows up in the dashboard's filter once it is named. Undocumented.
 func RefuseUnnamed() Option { return option(func(c *config) { c.refuseUnnamed = true }) }
 
 // RefuseEmptyChanges makes an empty cohort_changes array a 400. Default: accepted; a published connector checks its
@@ -96,11 +97,12 @@ func RefuseEmptyChanges() Option { return option(func(c *config) { c.refuseEmpty
 // sends them. Undocumented.
 func RefuseEmptyLists() Option { return option(func(c *config) { c.refuseEmptyLists = true }) }
 
-// AcceptBareChanges accepts a change object that has none of the three lists, as one without effect. Default: a 400. Undocumented.
+// AcceptBareChanges accepts a change object that has none of the three lists, as one without effect. Default: a 400.
+// Undocumented.
 func AcceptBareChanges() Option { return option(func(c *config) { c.acceptBare = true }) }
 
-// RejectUnknownFields makes a field that the contract does not know a 400, which catches a misspelt should_remove. Default: such
-// fields are ignored, as an endpoint that may grow fields most likely does. Undocumented.
+// RejectUnknownFields makes a field that the contract does not know a 400, which catches a misspelt should_remove.
+// Default: such fields are ignored, as an endpoint that may grow fields most likely does. Undocumented.
 func RejectUnknownFields() Option { return option(func(c *config) { c.rejectUnknown = true }) }
 
 // ChangeOrder is the order in which the change objects of one request take effect.
@@ -116,7 +118,8 @@ const (
 // ApplyChanges sets the order in which change objects of one request take effect. Default: [InOrder].
 func ApplyChanges(o ChangeOrder) Option { return option(func(c *config) { c.order = o }) }
 
-// CountDistinct makes the limit of 1,000 count distinct identifiers. Default: every entry counts, repeated ones too. Undocumented.
+// CountDistinct makes the limit of 1,000 count distinct identifiers. Default: every entry counts, repeated ones too.
+// Undocumented.
 func CountDistinct() Option { return option(func(c *config) { c.countDistinct = true }) }
 
 // AliasesMatchIdentifiedOnly makes an alias match only a profile that has an external ID. Default: it matches anonymous

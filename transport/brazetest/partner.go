@@ -44,7 +44,8 @@ func WithPartnerKey(key keys.PartnerKey, instances ...string) PartnerOption {
 // undocumented); the display name is what the dashboard shows. By default the partner has a key of its own on each of
 // the 15 instances: which instances share one is undocumented but for the US and EU.
 //
-// A slug that is empty, has a slash or is taken, an unknown instance and an instance with two keys end the test, or panic for a server made by [Start].
+// A slug that is empty, has a slash or is taken, an unknown instance and an instance with two keys end the test, or
+// panic for a server made by [Start].
 func (s *Server) AddPartner(slug, displayName string, opts ...PartnerOption) *Partner {
 	if slug == "" || strings.Contains(slug, "/") {
 		s.fatalf("brazetest: add partner: the slug is empty or has a slash: use one path segment such as \"tinyclues\"")
@@ -53,7 +54,13 @@ func (s *Server) AddPartner(slug, displayName string, opts ...PartnerOption) *Pa
 	for _, o := range opts {
 		o.applyPartner(&cfg)
 	}
-	p := &Partner{server: s, slug: slug, name: displayName, keys: make(map[string]keys.PartnerKey, len(restHosts)), pages: make(map[secretHash]*page)}
+	p := &Partner{
+		server: s,
+		slug:   slug,
+		name:   displayName,
+		keys:   make(map[string]keys.PartnerKey, len(restHosts)),
+		pages:  make(map[secretHash]*page),
+	}
 	for _, g := range cfg.given {
 		if g.key.IsZero() {
 			g.key = newPartnerKey()

@@ -7,6 +7,7 @@ import (
 	"hash/fnv"
 	"slices"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -18,11 +19,13 @@ type Alias struct{ Label, Name string }
 //
 // Unlike the request log a Profile shows its identifiers when it is printed: it is meant for comparing in tests.
 type Profile struct {
-	// BrazeID is given by the fake, is the same for the whole life of the profile, and has 24 hexadecimal digits. [Workspace.AddProfile] ignores it.
+	// BrazeID is given by the fake, is the same for the whole life of the profile, and has 24 hexadecimal digits.
+	// [Workspace.AddProfile] ignores it.
 	BrazeID string
 	// ExternalID is the customer's own ID of the user, or empty.
 	ExternalID string
-	// DeprecatedExternalIDs are earlier external IDs that still resolve to the profile. In byte order where the fake returns them.
+	// DeprecatedExternalIDs are earlier external IDs that still resolve to the profile. In byte order where the fake
+	// returns them.
 	DeprecatedExternalIDs []string
 	// Aliases has at most one alias of each label. In the order of labels where the fake returns them.
 	Aliases []Alias
@@ -35,8 +38,8 @@ func (p Profile) Identified() bool { return p.ExternalID != "" }
 
 // The kinds of errors of a profile's life, for errors.Is.
 var (
-	// ErrInvalidProfile says that a profile breaks a rule on its own: no identifier at all, an empty or badly encoded one, two aliases of one
-	// label, deprecated external IDs without a primary one.
+	// ErrInvalidProfile says that a profile breaks a rule on its own: no identifier at all, an empty or badly encoded
+	// one, two aliases of one label, deprecated external IDs without a primary one.
 	ErrInvalidProfile = errors.New("invalid profile")
 	// ErrTaken says that an external ID or an alias belongs to a profile already.
 	ErrTaken = errors.New("identifier already in use")
@@ -60,7 +63,7 @@ type profile struct {
 // people are the profiles of a workspace and the ways to find them. The workspace's lock guards it.
 type people struct {
 	all       []*profile
-	externals map[string]int32 // primary and deprecated external IDs
+	externals index // primary and deprecated external IDs
 	aliases   map[Alias]int32
 	devices   map[string]holders
 }
@@ -72,7 +75,7 @@ type holders struct {
 }
 
 func (p *people) init() {
-	p.externals = make(map[string]int32)
+	p.externals = newIndex()
 	p.aliases = make(map[Alias]int32)
 	p.devices = make(map[string]holders)
 }
@@ -107,8 +110,8 @@ func (p *people) release(device string, index int32) {
 	p.devices[device] = holders{first: rest[0], more: rest[1:]}
 }
 
-// AddProfile adds a user and returns the Braze ID of the profile. The errors match [ErrInvalidProfile] or [ErrTaken]; nothing was
-// added then.
+// AddProfile adds a user and returns the Braze ID of the profile. The errors match [ErrInvalidProfile] or [ErrTaken];
+// nothing was added then.
 func (w *Workspace) AddProfile(p Profile) (brazeID string, err error) {
 	if err := p.check(); err != nil {
 		return "", fmt.Errorf("brazetest: add profile: %w", err)
@@ -116,7 +119,7 @@ func (w *Workspace) AddProfile(p Profile) (brazeID string, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, id := range append([]string{p.ExternalID}, p.DeprecatedExternalIDs...) {
-		if _, taken := w.people.externals[id]; taken && id != "" {
+		if _, taken := w.people.externals.get(id); taken && id != "" {
 			return "", fmt.Errorf("brazetest: add profile: the external ID: %w: give every profile its own", ErrTaken)
 		}
 	}
@@ -125,13 +128,19 @@ func (w *Workspace) AddProfile(p Profile) (brazeID string, err error) {
 			return "", fmt.Errorf("brazetest: add profile: the alias: %w: a pair of label and name is unique in a workspace", ErrTaken)
 		}
 	}
-	n := &profile{index: int32(len(w.people.all)), external: p.ExternalID, deprecated: slices.Clone(p.DeprecatedExternalIDs), aliases: slices.Clone(p.Aliases), devices: slices.Clone(p.DeviceIDs)}
+	n := &profile{
+		index:      int32(len(w.people.all)),
+		external:   p.ExternalID,
+		deprecated: slices.Clone(p.DeprecatedExternalIDs),
+		aliases:    slices.Clone(p.Aliases),
+		devices:    slices.Clone(p.DeviceIDs),
+	}
 	w.people.all = append(w.people.all, n)
 	if n.external != "" {
-		w.people.externals[n.external] = n.index
+		w.people.externals.put(n.external, n.index)
 	}
 	for _, id := range n.deprecated {
-		w.people.externals[id] = n.index
+		w.people.externals.put(id, n.index)
 	}
 	for _, a := range n.aliases {
 		w.people.aliases[a] = n.index
@@ -210,7 +219,7 @@ func (w *Workspace) Profile(brazeID string) (Profile, bool) {
 func (w *Workspace) ProfileByExternalID(id string) (Profile, bool) {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
-	index, ok := w.people.externals[id]
+	index, ok := w.people.externals.get(id)
 	if !ok {
 		return Profile{}, false
 	}
@@ -230,20 +239,21 @@ func (w *Workspace) ProfileByAlias(a Alias) (Profile, bool) {
 
 // show copies a profile.
 func (w *Workspace) show(p *profile) Profile {
-	shown := Profile{BrazeID: w.brazeID(p.index), ExternalID: p.external, DeprecatedExternalIDs: slices.Clone(p.deprecated), Aliases: slices.Clone(p.aliases), DeviceIDs: slices.Clone(p.devices)}
+	shown := Profile{
+		BrazeID:               w.brazeID(p.index),
+		ExternalID:            p.external,
+		DeprecatedExternalIDs: slices.Clone(p.deprecated),
+		Aliases:               slices.Clone(p.aliases),
+		DeviceIDs:             slices.Clone(p.devices),
+	}
 	slices.Sort(shown.DeprecatedExternalIDs)
 	slices.Sort(shown.DeviceIDs)
-	slices.SortFunc(shown.Aliases, func(a, b Alias) int {
-		if a.Label < b.Label {
-			return -1
-		}
-		return 1 // labels differ
-	})
+	slices.SortFunc(shown.Aliases, func(a, b Alias) int { return strings.Compare(a.Label, b.Label) })
 	return shown
 }
 
-// brazeID derives the ID from the numbers of the workspace and the profile, so that none has to be stored: 16 digits that look
-// random, then the profile's number.
+// brazeID derives the ID from the numbers of the workspace and the profile, so that none has to be stored: 16 digits
+// that look random, then the profile's number.
 func (w *Workspace) brazeID(index int32) string {
 	h := fnv.New64a()
 	id := make([]byte, 0, 12)
@@ -263,5 +273,5 @@ func (w *Workspace) find(brazeID string) (*profile, error) {
 			}
 		}
 	}
-	return nil, fmt.Errorf("%w with this Braze ID: use one that AddProfile returned and that was neither deleted nor merged", ErrNoProfile)
+	return nil, fmt.Errorf("%w with this Braze ID: use that of a profile that was neither deleted nor merged", ErrNoProfile)
 }

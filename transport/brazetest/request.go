@@ -43,18 +43,18 @@ type Request struct {
 	Partner   string
 	// Instance is the instance of the host, or on a host that is none of Braze's, the instance of the workspace.
 	Instance string
-	// Workspace is the name of the workspace that the import key belongs to, and KeyFingerprint is the fingerprint of that key, as
-	// keys.ImportKey computes it. Both are empty for an unknown key.
+	// Workspace is the name of the workspace that the import key belongs to, and KeyFingerprint is the fingerprint of
+	// that key, as keys.ImportKey computes it. Both are empty for an unknown key.
 	Workspace, KeyFingerprint string
 	// CohortID is empty when the body does not state it. CohortName is that of a naming request.
 	CohortID, CohortName string
 	// Changes has the change objects of a users request, in their order.
 	Changes []ChangeCount
-	// Status is the status answered, and 0 when the connection was dropped without one or while the request is in progress. It is
-	// here before the client can see it.
+	// Status is the status answered, and 0 when the connection was dropped without one or while the request is in
+	// progress. It is here before the client can see it.
 	Status int
-	// Applied says whether the request took effect, even if its answer was lost. A users request without any identifier that was
-	// accepted counts as applied.
+	// Applied says whether the request took effect, even if its answer was lost. A users request without any identifier
+	// that was accepted counts as applied.
 	Applied bool
 	// Fault describes the injected fault that shaped the answer, or is empty.
 	Fault string
@@ -83,7 +83,7 @@ func (r Request) Identifiers() int {
 // Change is a change object of a users request with its identifiers. Printing it shows them.
 type Change struct {
 	Remove      bool
-	Identifiers []Identifier // in the order of the request
+	Identifiers []Identifier // external IDs, then aliases, then device IDs, each in the order of its list
 }
 
 // Counters sum up the request log. They survive [Server.ForgetRequests].
@@ -156,7 +156,8 @@ func (s *Server) Requests() []Request {
 	return list
 }
 
-// ForgetRequests empties the request log and drops the identifiers kept by [KeepIdentifiers]. Numbers go on where they were.
+// ForgetRequests empties the request log, which costs some 400 bytes a request, and drops the identifiers kept by
+// [KeepIdentifiers]. Numbers go on where they were.
 func (s *Server) ForgetRequests() {
 	s.log.mu.Lock()
 	defer s.log.mu.Unlock()
@@ -173,8 +174,9 @@ func (s *Server) Counters() Counters {
 	return c
 }
 
-// Changes returns the change objects of a users request by its number, with the identifiers of users as they were sent. It needs
-// [KeepIdentifiers], and returns nil for a request that is in progress, was forgotten or had no changes that could be read.
+// Changes returns the change objects of a users request by its number, with the identifiers of users as they were sent.
+// It needs [KeepIdentifiers], and returns nil for a request that is in progress, was forgotten or had no changes that
+// could be read.
 func (s *Server) Changes(number int) []Change {
 	s.log.mu.Lock()
 	defer s.log.mu.Unlock()
@@ -185,8 +187,8 @@ func (s *Server) Changes(number int) []Change {
 	return list
 }
 
-// MaxOverlap returns how many requests to a partner's cohort were in progress at one time, at most: from when the body was read
-// until the answer began.
+// MaxOverlap returns how many requests to a partner's cohort were in progress at one time, at most: from when the body
+// was read until the answer began.
 func (w *Workspace) MaxOverlap(p *Partner, cohortID string) int {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -7,6 +7,7 @@ type resolution struct {
 	version uint64
 	effects []effect
 	skips   []skipped
+	lookups lookups
 }
 
 // skipped refers to an entry of the body.
@@ -16,7 +17,8 @@ type skipped struct {
 	remove bool
 }
 
-// resolve looks up all identifiers, in the order in which the changes take effect. The workspace's lock is held for reading or writing.
+// resolve looks up all identifiers, in the order in which the changes take effect. The workspace's lock is held for
+// reading or writing.
 func (w *Workspace) resolve(b *body) {
 	r := &b.resolved
 	r.version, r.effects, r.skips = w.version, r.effects[:0], r.skips[:0]
@@ -38,7 +40,8 @@ func (w *Workspace) resolveChanges(b *body, wanted func(change) bool) {
 		if !wanted(c) {
 			continue
 		}
-		for i := c.start; i < c.end; i++ {
+		i := w.resolveExternalIDs(b, c)
+		for ; i < c.end; i++ {
 			var reason SkipReason
 			if r.effects, reason = w.match(&b.entries[i], c.remove, r.effects); reason != 0 {
 				r.skips = append(r.skips, skipped{entry: i, reason: reason, remove: c.remove})
@@ -47,35 +50,51 @@ func (w *Workspace) resolveChanges(b *body, wanted func(change) bool) {
 	}
 }
 
-// match appends the effects of one identifier: none and a reason, one, or several for a device of several anonymous profiles.
-func (w *Workspace) match(e *entry, remove bool, effects []effect) ([]effect, SkipReason) {
-	cfg := &w.server.cfg
-	switch e.kind {
-	case ExternalIDKind:
-		index, ok := w.people.externals[string(e.value)]
-		switch {
-		case !ok:
-			return effects, SkippedUnknown
-		case cfg.ignoreDeprecated && w.people.all[index].external != string(e.value):
-			return effects, SkippedDeprecatedID
+// resolveExternalIDs resolves the external IDs of a change, which come first in it, and returns where they end.
+func (w *Workspace) resolveExternalIDs(b *body, c change) (end int) {
+	r := &b.resolved
+	strict := w.server.cfg.ignoreDeprecated
+	for i := c.start; ; {
+		n := 0
+		for n < batch && i+n < c.end && b.entries[i+n].kind == ExternalIDKind {
+			n++
 		}
-		return append(effects, effect{profile: index, remove: remove}), 0
-	case AliasKind:
-		index, ok := w.people.aliases[Alias{Label: string(e.label), Name: string(e.value)}]
-		switch {
-		case !ok:
-			return effects, SkippedUnknown
-		case cfg.aliasIdentifiedOnly && w.people.all[index].external == "":
-			return effects, SkippedUnidentifiedAlias
+		if n == 0 {
+			return i
 		}
-		return append(effects, effect{profile: index, remove: remove}), 0
-	default:
-		return w.matchDevice(e, remove, effects)
+		w.people.externals.find(b.entries[i:i+n], &r.lookups)
+		for _, profile := range r.lookups.found[:n] {
+			switch {
+			case profile < 0:
+				r.skips = append(r.skips, skipped{entry: i, reason: SkippedUnknown, remove: c.remove})
+			case strict && w.people.all[profile].external != string(b.entries[i].value):
+				r.skips = append(r.skips, skipped{entry: i, reason: SkippedDeprecatedID, remove: c.remove})
+			default:
+				r.effects = append(r.effects, effect{profile: profile, remove: c.remove})
+			}
+			i++
+		}
 	}
 }
 
-// matchDevice matches the anonymous profiles with a device. A profile that was identified is not matched by device any more, neither for an
-// add nor for a removal.
+// match appends the effects of an alias or a device: none and a reason, one, or several for a device of several
+// anonymous profiles.
+func (w *Workspace) match(e *entry, remove bool, effects []effect) ([]effect, SkipReason) {
+	if e.kind == DeviceIDKind {
+		return w.matchDevice(e, remove, effects)
+	}
+	index, ok := w.people.aliases[Alias{Label: string(e.label), Name: string(e.value)}]
+	switch {
+	case !ok:
+		return effects, SkippedUnknown
+	case w.server.cfg.aliasIdentifiedOnly && w.people.all[index].external == "":
+		return effects, SkippedUnidentifiedAlias
+	}
+	return append(effects, effect{profile: index, remove: remove}), 0
+}
+
+// matchDevice matches the anonymous profiles with a device. A profile that was identified is not matched by device any
+// more, neither for an add nor for a removal.
 func (w *Workspace) matchDevice(e *entry, remove bool, effects []effect) ([]effect, SkipReason) {
 	holders, ok := w.people.devices[string(e.value)]
 	if !ok {
@@ -122,7 +141,7 @@ func (pg *page) changeUsers(b *body, number int) {
 		return
 	}
 	for _, e := range b.resolved.effects {
-		c.members.set(e.profile, !e.remove)
+		c.apply(e)
 	}
 }
 

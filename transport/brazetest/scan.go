@@ -3,13 +3,14 @@ package brazetest
 import (
 	"encoding/binary"
 	"math/bits"
+	"slices"
 	"unicode/utf16"
 	"unicode/utf8"
 )
 
-// The fast way through a users request: one pass over its bytes, no allocation for a text without escapes. It knows exactly the
-// documented shape and gives up at anything else, be it wrong, unusual or merely unknown; body.decodeAny then has the last word. What it does
-// accept means the same to encoding/json, which a fuzz test holds it to.
+// The fast way through a users request: one pass over its bytes, no allocation for a text without escapes. It knows
+// exactly the documented shape and gives up at anything else, be it wrong, unusual or merely unknown; body.decodeAny
+// then has the last word. What it does accept means the same to encoding/json, which a fuzz test holds it to.
 
 type scanner struct {
 	data []byte
@@ -55,10 +56,11 @@ func (s *scanner) change(cfg *config) bool {
 	b := s.body
 	c := change{start: len(b.entries)}
 	var fields seen
-	lists := 0
+	lists, sorted := 0, true
 	list := func(kind Kind) bool {
 		lists++
 		before := len(b.entries)
+		sorted = sorted && (before == c.start || b.entries[before-1].kind <= kind)
 		return s.array(func() bool { return s.entry(kind) }) && (len(b.entries) > before || !cfg.refuseEmptyLists)
 	}
 	ok := s.object(func(name []byte) bool {
@@ -79,6 +81,9 @@ func (s *scanner) change(cfg *config) bool {
 		return false
 	}
 	c.end = len(b.entries)
+	if !sorted { // a decoded object has no order of fields
+		slices.SortStableFunc(b.entries[c.start:], func(x, y entry) int { return int(x.kind) - int(y.kind) })
+	}
 	b.changes = append(b.changes, c)
 	return true
 }
@@ -199,8 +204,8 @@ const (
 	highBits  = 0x8080808080808080
 )
 
-// special marks the bytes of a word at which a run of plain text ends: quotes, backslashes, control characters and all that is
-// not ASCII. The lowest mark is right; above it a borrow may have set others.
+// special marks the bytes of a word at which a run of plain text ends: quotes, backslashes, control characters and all
+// that is not ASCII. The lowest mark is right; above it a borrow may have set others.
 func special(word uint64) uint64 {
 	quote := word ^ everyByte*'"'
 	backslash := word ^ everyByte*'\\'

@@ -38,9 +38,9 @@ type Server struct {
 	closeErr error
 }
 
-// NewServer starts a fake that lives as long as the test. Its cleanup closes the server, and fails the test when a fault
-// given to [Server.Inject] never fired, unless the injection is [Injection.Optional]. Options that contradict each other, and later mistakes in
-// setting up partners and workspaces, end the test.
+// NewServer starts a fake that lives as long as the test. Its cleanup closes the server, and fails the test when a
+// fault given to [Server.Inject] never fired, unless the injection is [Injection.Optional]. Options that contradict
+// each other, and later mistakes in setting up partners and workspaces, end the test.
 func NewServer(tb TB, opts ...Option) *Server {
 	tb.Helper()
 	s, err := Start(opts...)
@@ -58,7 +58,8 @@ func NewServer(tb TB, opts ...Option) *Server {
 	return s
 }
 
-// Start starts a fake for a program that is no test. The error says which option is wrong. The caller must call [Server.Close].
+// Start starts a fake for a program that is no test. The error says which option is wrong. The caller must call
+// [Server.Close].
 func Start(opts ...Option) (*Server, error) {
 	cfg := defaultConfig()
 	for _, o := range opts {
