@@ -1,6 +1,9 @@
 package cohort
 
 import (
+	"encoding/binary"
+	"slices"
+
 	"github.com/cohortkit/cohortkit/identity"
 	"github.com/cohortkit/cohortkit/keys"
 )
@@ -14,19 +17,19 @@ type secrets struct {
 // appendEnvelope begins the body of a cohort request: the keys and the cohort. The object stays open.
 func appendEnvelope(dst []byte, s secrets, cohortID string) []byte {
 	dst = append(dst, `{"partner_api_key":`...)
-	dst = appendString(dst, s.partner.Reveal())
-	dst = append(dst, `,"client_secret":`...)
-	dst = appendString(dst, s.imports.Reveal())
-	dst = append(dst, `,"cohort_id":`...)
-	return appendString(dst, cohortID)
+	dst = appendString(dst, s.partner.Reveal(), ',')
+	dst = append(dst, `"client_secret":`...)
+	dst = appendString(dst, s.imports.Reveal(), ',')
+	dst = append(dst, `"cohort_id":`...)
+	return appendString(dst, cohortID, ',')
 }
 
 // appendName encodes the body that names a cohort. The time travels in UTC, with milliseconds where it has any.
 func appendName(dst []byte, s secrets, c Cohort) []byte {
 	dst = appendEnvelope(dst, s, c.ID)
-	dst = append(dst, `,"name":`...)
-	dst = appendString(dst, c.Name)
-	dst = append(dst, `,"created_at":"`...)
+	dst = append(dst, `"name":`...)
+	dst = appendString(dst, c.Name, ',')
+	dst = append(dst, `"created_at":"`...)
 	dst = c.CreatedAt.UTC().AppendFormat(dst, "2006-01-02T15:04:05.999Z07:00")
 	return append(dst, `"}`...)
 }
@@ -40,7 +43,7 @@ func appendChanges(dst []byte, s secrets, cohortID string, changes []Change) []b
 		counts[c.direction][c.id.Kind()]++
 	}
 	dst = appendEnvelope(dst, s, cohortID)
-	dst = append(dst, `,"cohort_changes":[`...)
+	dst = append(dst, `"cohort_changes":[`...)
 	first := true
 	for _, d := range [...]direction{removal, addition} {
 		if counts[d] == [identity.DeviceIDKind + 1]int{} {
@@ -75,9 +78,14 @@ func appendObject(dst []byte, changes []Change, d direction, counts *[identity.D
 		dst = append(dst, list.name...)
 		separator = ','
 		for i := range changes {
-			if c := &changes[i]; c.direction == d && c.id.Kind() == list.kind {
-				dst = appendID(dst, c.id)
-				dst = append(dst, ',')
+			c := &changes[i]
+			if c.direction != d || c.id.Kind() != list.kind {
+				continue
+			}
+			if list.kind == identity.AliasKind {
+				dst = appendAlias(dst, c.id)
+			} else {
+				dst = appendString(dst, c.id.Value(), ',')
 			}
 		}
 		dst[len(dst)-1] = ']' // in place of the last comma
@@ -88,17 +96,14 @@ func appendObject(dst []byte, changes []Change, d direction, counts *[identity.D
 	return append(dst, '}')
 }
 
-// appendID encodes one identifier: a string, or the object of an alias.
-func appendID(dst []byte, id identity.ID) []byte {
-	if id.Kind() != identity.AliasKind {
-		return appendString(dst, id.Value())
-	}
+// appendAlias encodes an alias, and the comma after it.
+func appendAlias(dst []byte, id identity.ID) []byte {
 	alias, _ := id.Alias()
 	dst = append(dst, `{"alias_name":`...)
-	dst = appendString(dst, alias.Name)
-	dst = append(dst, `,"alias_label":`...)
-	dst = appendString(dst, alias.Label)
-	return append(dst, '}')
+	dst = appendString(dst, alias.Name, ',')
+	dst = append(dst, `"alias_label":`...)
+	dst = appendString(dst, alias.Label, '}')
+	return append(dst, ',')
 }
 
 // wireSize bounds the bytes that an identifier takes in a body. Valid text at most doubles: only quotes and backslashes are escaped.
@@ -110,40 +115,47 @@ func wireSize(id identity.ID) int {
 	return 2*(len(alias.Name)+len(alias.Label)) + len(`{"alias_name":"","alias_label":""},`)
 }
 
+// appendString encodes s, which must be valid UTF-8, as a JSON string, and the byte that follows it. Almost every identifier can be copied as it
+// is. So it is copied at once, and only if it held a byte to escape it is done again, with care.
+func appendString(dst []byte, s string, next byte) []byte {
+	n := len(dst)
+	if need := len(s) + len(`""`) + 1; cap(dst)-n < need {
+		dst = slices.Grow(dst, need)
+	}
+	if out := dst[n : n+len(s)+3]; copyPlain(out[1:], s) {
+		out[0], out[len(s)+1], out[len(s)+2] = '"', '"', next
+		return dst[:n+len(out)]
+	}
+	dst = appendEscaped(append(dst, '"'), s)
+	return append(dst, '"', next)
+}
+
 // Eight bytes at a time: every byte of ones is 1, every byte of tops is 0x80.
 const (
 	ones = 0x0101010101010101
 	tops = 0x8080808080808080
 )
 
-// appendString encodes s, which must be valid UTF-8, as a JSON string. Almost every identifier can be copied as it is, so that is
-// found out eight bytes at a time before anything is written.
-func appendString(dst []byte, s string) []byte {
-	dst = append(dst, '"')
-	if isPlain(s) {
-		dst = append(dst, s...)
-	} else {
-		dst = appendEscaped(dst, s)
-	}
-	return append(dst, '"')
-}
-
-// isPlain reports whether s needs no escape.
-func isPlain(s string) bool {
-	if len(s) < 8 {
+// copyPlain copies s to dst, which must not be shorter, and reports whether s surely needs no escape.
+func copyPlain(dst []byte, s string) bool {
+	if len(s) < 8 || len(dst) < len(s) {
 		for i := range len(s) {
 			if mustEscape(s[i]) {
 				return false
 			}
 		}
+		copy(dst, s)
 		return true
 	}
-	var found uint64
-	for tail := s; len(tail) >= 8; tail = tail[8:] {
-		found |= special(load(tail))
+	w := load(s[len(s)-8:]) // the rest, together with some bytes that come again
+	binary.LittleEndian.PutUint64(dst[len(s)-8:], w)
+	found := suspect(w)
+	for i := 0; i < len(s)-8; i += 8 {
+		w := load(s[i : i+8])
+		found |= suspect(w)
+		binary.LittleEndian.PutUint64(dst[i:i+8], w)
 	}
-	found |= special(load(s[len(s)-8:])) // the rest, together with some bytes seen already
-	return found == 0
+	return found&tops == 0
 }
 
 // load returns the first eight bytes of s. The compiler makes one load of it.
@@ -153,11 +165,11 @@ func load(s string) uint64 {
 		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
 }
 
-// special is not 0 if any byte of w is a quote, a backslash or below a space. A subtraction sets the top bit of each byte that was too small
-// for it; a byte that had its top bit set before does not count. A borrow may mark a byte too many, but only beside one that is special.
-func special(w uint64) uint64 {
-	quote, backslash := w^('"'*ones), w^('\\'*ones)
-	return ((w-' '*ones)&^w | (quote-ones)&^quote | (backslash-ones)&^backslash) & tops
+// suspect has a bit of tops set if any byte of w is a backslash, or is not above a quote: a control character, a space, an exclamation mark, a
+// quote. The few innocent ones among them take the careful way. A subtraction sets the top bit of each byte that is too small for it; a byte
+// that had its top bit set before, being part of a longer character, does not count. A borrow may mark a byte too many, but only beside a suspect.
+func suspect(w uint64) uint64 {
+	return ((w - ('"'+1)*ones) | ((w ^ '\\'*ones) - ones)) &^ w
 }
 
 func mustEscape(c byte) bool { return c < ' ' || c == '"' || c == '\\' }
