@@ -1,6 +1,9 @@
 package transport
 
-import "sync/atomic"
+import (
+	"math"
+	"sync/atomic"
+)
 
 // A repeat costs repeatCost of the budget's units and a success refunds one unit, hence ten successes pay for a repeat.
 const repeatCost = 10
@@ -12,7 +15,7 @@ type budget struct {
 }
 
 func newBudget(repeats int) *budget {
-	b := &budget{full: int64(repeats) * repeatCost}
+	b := &budget{full: min(int64(repeats), math.MaxInt64/repeatCost) * repeatCost}
 	b.left.Store(b.full)
 	return b
 }

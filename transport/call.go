@@ -86,7 +86,7 @@ func (c *call) do() (Answer, error) {
 	// The request is built by hand because http.NewRequest would parse the URL anew for every batch of an import.
 	httpReq := (&http.Request{Method: method, URL: &u, Host: u.Host, Header: c.header, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}).WithContext(c.begin)
 	retryReq := &retryablehttp.Request{Request: httpReq}
-	if c.req.Body != nil {
+	if len(c.req.Body) > 0 {
 		if err := retryReq.SetBody(retryablehttp.ReaderFunc(c.openBody)); err != nil {
 			return Answer{}, err
 		}
@@ -104,7 +104,7 @@ func (c *call) do() (Answer, error) {
 		_ = resp.Body.Close() // already in memory
 	}
 	if err != nil && c.ending.why == "" && c.begin.Err() != nil {
-		c.ended("stopped while waiting to repeat", c.begin)
+		c.ended(c.begin, "stopped by its context")
 	}
 	return c.result()
 }
@@ -137,15 +137,20 @@ func (c *call) RoundTrip(r *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithTimeout(c.ctx, c.client.policy.AttemptTimeout)
 	defer cancel()
 	for _, o := range c.client.observers.starters {
+		//nolint:fatcontext // nesting is what a starter is for, and the loop is as long as the list of observers
 		ctx = o.StartAttempt(ctx, AttemptStart{Operation: c.req.Operation, Instance: c.client.endpoint.instance, Attempt: c.attempts})
 	}
 	started := time.Now()
 	resp, err := c.client.transport.RoundTrip(r.WithContext(ctx))
-	if err == nil {
+	switch {
+	case err != nil:
+	case resp == nil:
+		err = errNothing
+	default:
 		err = c.read(resp)
 	}
 	if err != nil {
-		c.fault = faultOf(err)
+		c.fault = faultOf(ctx, err)
 	}
 	c.record(ctx, time.Since(started))
 	if err != nil {
@@ -158,26 +163,35 @@ func (c *call) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // mayBegin waits until an attempt may begin.
 func (c *call) mayBegin() error {
-	if c.begin.Err() != nil {
-		c.ended("stopped before an attempt", c.begin)
-		return c.begin.Err()
+	if err := c.begin.Err(); err != nil {
+		c.ended(c.begin, "stopped before an attempt")
+		return err
 	}
 	if c.req.Limiter == nil {
 		return nil
 	}
-	if err := c.req.Limiter.Wait(c.begin); err != nil {
-		if c.begin.Err() != nil {
-			c.ended("stopped while waiting for the limiter", c.begin)
-		} else {
-			c.ending = ending{why: "the limiter refused", errs: []error{err}}
+	err := c.req.Limiter.Wait(c.begin)
+	switch {
+	case c.begin.Err() != nil:
+		c.ended(c.begin, "stopped while waiting for the limiter")
+		if err == nil {
+			// A limiter that does not look at the context let it pass, and is owed the end.
+			err = c.begin.Err()
+			if c.fb != nil {
+				c.fb.Feedback(Feedback{})
+			}
 		}
-		return err
+	case err != nil:
+		c.ending = ending{why: "the limiter refused", errs: []error{err}}
 	}
-	return nil
+	return err
 }
 
 // read takes the answer into memory and says what it means. The error is the attempt's: what was answered is not known.
 func (c *call) read(resp *http.Response) error {
+	if resp.Body == nil {
+		resp.Body = http.NoBody // stubs leave it out
+	}
 	defer resp.Body.Close()
 	now := time.Now()
 	c.status, c.class = resp.StatusCode, classOf(resp.StatusCode)
@@ -193,19 +207,12 @@ func (c *call) read(resp *http.Response) error {
 	if c.class != ClassSuccess {
 		return nil // a refusal is known by its status, however its body ends
 	}
-	if err == nil && int64(len(body)) > most {
-		err = errAnswerTooLong
-	}
-	if err != nil {
-		c.class = ClassBadAnswer
-		if c.ctx.Err() != nil {
-			c.status, c.class = 0, ClassNoAnswer
-			return err
-		}
-		return nil
+	if err != nil && c.ctx.Err() != nil {
+		c.status, c.class = 0, ClassNoAnswer
+		return err
 	}
 	ok, listed := readObject(body)
-	if !ok || listed {
+	if err != nil || int64(len(body)) > most || !ok || listed {
 		c.class, c.listed = ClassBadAnswer, listed
 	}
 	return nil
@@ -273,8 +280,8 @@ func (c *call) check(context.Context, *http.Response, error) (bool, error) {
 	case c.delay > policy.MaxServerDelay:
 		c.ending.why = "not repeated because the endpoint asks for a longer wait than MaxServerDelay"
 	case c.begin.Err() != nil:
-		c.ended("stopped before it was repeated", c.begin)
-	case bounded && time.Until(deadline) < c.wait:
+		c.ended(c.begin, "stopped before it was repeated")
+	case bounded && time.Until(deadline) <= c.wait:
 		c.ending = ending{why: "not repeated because the deadline comes first", errs: []error{context.DeadlineExceeded}}
 	case c.costsBudget() && !c.client.budget.spend():
 		c.ending.why = "not repeated because the Client's budget of repeats is used up"
@@ -312,9 +319,9 @@ func (c *call) costsBudget() bool {
 }
 
 // ended notes that ctx ended the call, keeping both its error and its cause for errors.Is.
-func (c *call) ended(why string, ctx context.Context) {
+func (c *call) ended(ctx context.Context, why string) {
 	c.ending = ending{why: why, errs: []error{ctx.Err()}}
-	if cause := context.Cause(ctx); cause != ctx.Err() {
+	if cause := context.Cause(ctx); !errors.Is(ctx.Err(), cause) {
 		c.ending.errs = append(c.ending.errs, cause)
 	}
 }
@@ -339,7 +346,7 @@ func (c *call) result() (Answer, error) {
 	if c.class == ClassNoAnswer {
 		text := ""
 		if c.fault.raw != nil {
-			text = c.fault.raw.Error()
+			text = (*c.fault.raw).Error()
 		}
 		return Answer{}, &NoAnswerError{
 			Operation: c.req.Operation, Instance: c.client.endpoint.instance, Outcome: outcome, Attempts: c.attempts,

@@ -40,6 +40,9 @@ func New(endpoint Endpoint, opts ...Option) (*Client, error) {
 	}
 	cfg := config{log: slog.New(slog.DiscardHandler)}
 	for _, o := range opts {
+		if o == nil {
+			return nil, errors.New("transport: new: an option is nil; leave it out")
+		}
 		if err := o.apply(&cfg); err != nil {
 			return nil, fmt.Errorf("transport: new: %w", err)
 		}
@@ -59,15 +62,14 @@ func New(endpoint Endpoint, opts ...Option) (*Client, error) {
 			return nil, err
 		}
 	}
-	c.transport = newTransport()
 	if cfg.http != nil {
 		c.transport = cfg.http.Transport
-		if c.transport == nil {
-			c.transport = http.DefaultTransport // what a plain http.Client means
-		}
 		if cfg.http.Timeout > 0 {
 			c.policy.AttemptTimeout = min(c.policy.AttemptTimeout, cfg.http.Timeout)
 		}
+	}
+	if c.transport == nil {
+		c.transport = newTransport()
 	}
 	return c, nil
 }
@@ -127,13 +129,19 @@ func (r *Request) validate() error {
 	switch {
 	case r.Operation == "":
 		return errors.New("transport: request without an operation; name the call, for errors and observers")
+	case strings.Trim(r.Method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "":
+		return fmt.Errorf("transport: %s: the method is none of HTTP; use the constants of net/http", r.Operation)
 	case !strings.HasPrefix(r.Path, "/"):
 		return fmt.Errorf("transport: %s: the path does not begin with a slash", r.Operation)
 	case r.Repeat > RepeatSafe:
 		return fmt.Errorf("transport: %s: the repeat class is unknown; use RepeatUnsent or RepeatSafe", r.Operation)
-	default:
-		return nil
+	case !r.Bearer.IsZero():
+		// A header cannot carry every text, and a refusal by net/http would look like an attempt that failed.
+		if err := r.Bearer.Validate(); err != nil {
+			return fmt.Errorf("transport: %s: %w", r.Operation, err)
+		}
 	}
+	return nil
 }
 
 // userAgent names this library, its version where the build knows it, and the Go version; nothing about the host.

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/cohortkit/cohortkit/internal/text"
@@ -58,20 +59,21 @@ func AllowPlainHTTP(host string) EndpointOption { return plainHost(strings.ToLow
 func ParseEndpoint(s string, opts ...EndpointOption) (Endpoint, error) {
 	var cfg endpointConfig
 	for _, o := range opts {
+		if o == nil {
+			return Endpoint{}, &EndpointError{Problem: "an option is nil", Next: "leave it out"}
+		}
 		o.applyEndpoint(&cfg)
 	}
 	trimmed := strings.TrimSpace(s)
 	if fault := text.Check(trimmed); fault != text.None {
 		return Endpoint{}, &EndpointError{Problem: "the endpoint " + fault.String(), Next: "use the REST endpoint shown on the partner page, or an instance name such as EU-01"}
 	}
-	if in, ok := instanceByName(trimmed); ok {
-		return Endpoint{instance: in.name, base: "https://" + in.rest}, nil
+	name := strings.TrimRight(trimmed, "/.")
+	if in, ok := instanceByName(name); ok {
+		return in.endpoint(), nil
 	}
-	if looksLikeInstance(trimmed) {
-		return Endpoint{}, &EndpointError{
-			Problem: fmt.Sprintf("no instance is called %q", trimmed),
-			Next:    "use one of " + strings.Join(Instances(), ", ") + ", or the full REST endpoint of a newer instance's documentation",
-		}
+	if looksLikeInstance(name) {
+		return Endpoint{}, unknownInstance(name)
 	}
 	u, err := parseURL(trimmed)
 	if err != nil {
@@ -80,25 +82,41 @@ func ParseEndpoint(s string, opts ...EndpointOption) (Endpoint, error) {
 	return cfg.resolve(u)
 }
 
+// parseURL returns s as an http or https URL with a host that is lower case and clean. No error repeats s, which may hold a password.
 func parseURL(s string) (*url.URL, error) {
 	if !strings.Contains(s, "://") {
 		s = "https://" + s
 	}
 	u, err := url.Parse(s)
 	if err != nil {
-		// The parser's own text repeats the input, which may hold a password.
 		return nil, &EndpointError{Problem: "the endpoint is not a URL", Next: "use the form https://host"}
 	}
-	u.Host = strings.ToLower(strings.TrimSuffix(u.Host, "."))
-	switch {
-	case u.User != nil:
+	if u.User != nil {
 		return nil, &EndpointError{Problem: "the endpoint carries a user name or password", Next: "remove everything before the @; keys are given to the importer instead"}
-	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
-		return nil, &EndpointError{Problem: "the endpoint carries a query or a fragment", Next: "remove everything from the ? or # on"}
-	case u.Hostname() == "":
+	}
+	if u.Scheme != "https" && u.Scheme != "http" {
+		return nil, &EndpointError{Problem: "the endpoint's scheme is neither https nor http", Next: "use https"}
+	}
+	host, port := strings.TrimSuffix(strings.ToLower(u.Hostname()), "."), u.Port()
+	if host == "" {
 		return nil, &EndpointError{Problem: "the endpoint names no host", Next: "use the form https://host"}
-	case u.Scheme != "https" && u.Scheme != "http":
-		return nil, &EndpointError{Problem: fmt.Sprintf("the endpoint's scheme is %q", u.Scheme), Next: "use https"}
+	}
+	if !isHost(host) || strings.ContainsRune(u.Host, '\u212a') { // the Kelvin sign, whose lower case is a k
+		return nil, &EndpointError{Problem: "the endpoint's host is no host name", Next: "use letters, digits, dots and hyphens; an internationalised name in its xn-- form"}
+	}
+	// The default port is left out, so that one host has one name.
+	if port == "443" && u.Scheme == "https" || port == "80" && u.Scheme == "http" {
+		port = ""
+	}
+	if number, err := strconv.ParseUint(port, 10, 16); port != "" && (err != nil || number == 0) {
+		return nil, &EndpointError{Host: host, Problem: "the port is out of range", Next: "use 1 to 65535, or no port for 443"}
+	}
+	u.Host = host
+	if strings.Contains(host, ":") {
+		u.Host = "[" + host + "]"
+	}
+	if port != "" {
+		u.Host += ":" + port
 	}
 	return u, nil
 }
@@ -106,38 +124,89 @@ func parseURL(s string) (*url.URL, error) {
 func (cfg *endpointConfig) resolve(u *url.URL) (Endpoint, error) {
 	host := u.Hostname()
 	if in, dashboard, ok := instanceByHost(host); ok {
-		if u.Scheme != "https" {
-			return Endpoint{}, &EndpointError{Host: host, Problem: "plain http would show keys and users on the wire", Next: "use https://" + in.rest}
+		if fault := faultOfBraze(u); fault != "" {
+			return Endpoint{}, &EndpointError{Host: host, Problem: fault, Next: "use https://" + in.rest}
 		}
-		if port := u.Port(); port != "" && port != "443" {
-			return Endpoint{}, &EndpointError{Host: host, Problem: "Braze serves no other port than 443", Next: "use https://" + in.rest}
+		// A dashboard address is what people have in their browser; the page they were on says nothing about the REST host.
+		if (strings.Trim(u.Path, "/") != "" || hasQuery(u)) && !dashboard {
+			return Endpoint{}, &EndpointError{Host: host, Problem: "a REST endpoint has no path and no query", Next: "use https://" + in.rest}
 		}
-		// A dashboard address is what people have in their browser; its path says nothing about the REST host.
-		if path := strings.Trim(u.Path, "/"); path != "" && !dashboard {
-			return Endpoint{}, &EndpointError{Host: host, Problem: "a REST endpoint has no path", Next: "use https://" + in.rest}
-		}
-		return Endpoint{instance: in.name, base: "https://" + in.rest}, nil
+		return in.endpoint(), nil
 	}
-	if underBraze(host) {
-		next := "use one of the REST endpoints of Braze's instance list, as shown on the partner page of the dashboard"
-		if in, ok := nearInstance(host); ok {
-			next = "did you mean " + in.name + ", https://" + in.rest + "?"
-		}
-		problem := "this is no REST endpoint of Braze"
-		if strings.HasPrefix(host, "sdk.") {
-			problem = "this is the endpoint of the SDKs, which refuses REST calls"
-		}
-		return Endpoint{}, &EndpointError{Host: host, Problem: problem, Next: next}
+	if in, ok := instanceByName(host); ok {
+		return Endpoint{}, &EndpointError{Host: host, Problem: "this is the name of an instance, no host", Next: "use https://" + in.rest}
 	}
-	if u.Scheme == "http" && !isLoopback(host) && !cfg.allowsPlain(host) {
+	if looksLikeInstance(host) {
+		return Endpoint{}, unknownInstance(host)
+	}
+	if err := mistaken(host); err != nil {
+		return Endpoint{}, err
+	}
+	if hasQuery(u) {
+		return Endpoint{}, &EndpointError{Host: host, Problem: "the endpoint carries a query or a fragment", Next: "remove everything from the ? or # on"}
+	}
+	if u.Scheme == "http" && !isLoopback(host) && !slices.Contains(cfg.plainHosts, host) {
 		return Endpoint{}, &EndpointError{Host: host, Problem: "plain http would show keys and users on the wire", Next: "use https, or allow this one host by name with AllowPlainHTTP"}
 	}
-	base := url.URL{Scheme: u.Scheme, Host: u.Host, Path: strings.TrimRight(u.Path, "/"), RawPath: strings.TrimRight(u.RawPath, "/")}
-	return Endpoint{instance: u.Host, base: base.String()}, nil
+	base := url.URL{Scheme: u.Scheme, Host: u.Host}
+	if err := setPath(&base, strings.TrimRight(u.EscapedPath(), "/")); err != nil {
+		return Endpoint{}, &EndpointError{Host: host, Problem: "the path is not escaped", Next: "escape it as a URL path"}
+	}
+	return Endpoint{instance: base.Host, base: base.String()}, nil
 }
 
-func (cfg *endpointConfig) allowsPlain(host string) bool {
-	return slices.Contains(cfg.plainHosts, host)
+// faultOfBraze says why a host of Braze cannot be called the way u wants it, or nothing.
+func faultOfBraze(u *url.URL) string {
+	switch {
+	case u.Scheme != "https":
+		return "plain http would show keys and users on the wire"
+	case u.Port() != "":
+		return "Braze serves no other port than 443"
+	default:
+		return ""
+	}
+}
+
+// mistaken refuses hosts that were surely meant to be one of Braze's.
+func mistaken(host string) error {
+	if !underBraze(host) {
+		if in, ok := misspelled(host); ok {
+			return &EndpointError{Host: host, Problem: "this nearly is a host of Braze", Next: "did you mean " + in.name + ", https://" + in.rest + "?"}
+		}
+		return nil
+	}
+	next := "use one of the REST endpoints of Braze's instance list, as shown on the partner page of the dashboard"
+	if in, ok := nearInstance(host); ok {
+		next = "did you mean " + in.name + ", https://" + in.rest + "?"
+	}
+	problem := "this is no REST endpoint of Braze"
+	if strings.HasPrefix(host, "sdk.") {
+		problem = "this is the endpoint of the SDKs, which refuses REST calls"
+	}
+	return &EndpointError{Host: host, Problem: problem, Next: next}
+}
+
+func unknownInstance(name string) error {
+	return &EndpointError{
+		Problem: fmt.Sprintf("no instance is called %q", name),
+		Next:    "use one of " + strings.Join(Instances(), ", ") + ", or the full REST endpoint of a newer instance's documentation",
+	}
+}
+
+func hasQuery(u *url.URL) bool { return u.RawQuery != "" || u.ForceQuery || u.Fragment != "" }
+
+// isHost reports whether a host is an IP address or a name that means the same to everybody. Other characters are refused because net/http would
+// map some of them to ASCII, and so a name that merely looks like another to the name itself.
+func isHost(host string) bool {
+	if _, err := netip.ParseAddr(host); err == nil {
+		return strings.Trim(host, "0123456789abcdef.:") == "" // no zone
+	}
+	for label := range strings.SplitSeq(host, ".") {
+		if label == "" || strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
+			return false
+		}
+	}
+	return true
 }
 
 // looksLikeInstance tells an instance name that is not in the table ("US-09", "EU-3") from a host name.
@@ -149,7 +218,7 @@ func looksLikeInstance(s string) bool {
 	return strings.Trim(number, "0123456789") == "" && strings.Trim(strings.ToLower(region), "abcdefghijklmnopqrstuvwxyz") == ""
 }
 
-// underBraze reports whether the host belongs to Braze, or is so near to it that it can only be a typing error.
+// underBraze reports whether the host belongs to Braze.
 func underBraze(host string) bool {
 	for _, domain := range [...]string{"braze.com", "braze.eu"} {
 		if host == domain || strings.HasSuffix(host, "."+domain) {
@@ -159,8 +228,9 @@ func underBraze(host string) bool {
 	return false
 }
 
+// isLoopback reports whether a host cannot be another machine. Names under .localhost are not counted: a resolver may send them elsewhere.
 func isLoopback(host string) bool {
-	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+	if host == "localhost" {
 		return true
 	}
 	addr, err := netip.ParseAddr(host)

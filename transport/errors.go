@@ -279,7 +279,7 @@ func (e *NoAnswerError) Detail() string {
 
 // Is matches [ErrNoAnswer], [ErrOutcomeUnknown], and whatever the fault of the connection is, shown or not.
 func (e *NoAnswerError) Is(target error) bool {
-	return target == ErrNoAnswer && e.Attempts > 0 || target == ErrOutcomeUnknown && e.Outcome == OutcomeUnknown || errors.Is(e.fault.raw, target)
+	return target == ErrNoAnswer && e.Attempts > 0 || target == ErrOutcomeUnknown && e.Outcome == OutcomeUnknown || e.fault.raw != nil && errors.Is(*e.fault.raw, target)
 }
 
 // Unwrap returns the fault of the connection, where its text is safe to show, and what else ended the call.

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 )
 
@@ -19,37 +20,40 @@ type fault struct {
 	text  string // our own words
 	next  string // the next step
 	cause error  // the underlying error, if its text can be shown
-	raw   error  // the underlying error, for errors.Is and Detail alone
+	// raw is the underlying error, for errors.Is and Detail alone; behind a pointer, so that no formatting of a struct around it shows it.
+	raw *error
 	// reached is false when surely no byte of the request arrived: no connection came about.
 	reached bool
 	// final is true when repeating cannot help.
 	final bool
 }
 
-// errAnswerTooLong ends the reading of an answer that does not end by itself.
-var errAnswerTooLong = errors.New("transport: the answer is longer than any answer of the endpoint")
+// errNothing stands for what a RoundTripper owes when it returns neither an answer nor an error.
+var errNothing = errors.New("transport: the RoundTripper returned neither an answer nor an error")
 
-// faultOf explains the error of a RoundTripper. What it cannot place counts as reached: better a repeat too many than a change lost.
-func faultOf(err error) fault {
+// faultOf explains the error of a RoundTripper that was given ctx. What it cannot place counts as reached: better a repeat too many than a change lost.
+func faultOf(ctx context.Context, err error) fault {
 	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		err = wrapped.Err // its text repeats the URL
 	}
-	f := fault{cause: showable(err), raw: err, reached: true}
+	kind := err
+	if ctx.Err() != nil && errors.Is(err, context.Cause(ctx)) {
+		kind = ctx.Err() // net/http returns the cause, which may be any error of the caller
+	}
+	f := fault{cause: showable(err), raw: &err, reached: true}
 	switch {
+	case isPlainHTTP(err):
+		f.text, f.next = "no TLS spoken", "check the port, and whether the address should begin with http"
+		f.reached, f.final = false, true
 	case isTLS(err):
 		f.text, f.next = "no trusted TLS connection", "check the certificate, a proxy that intercepts TLS, and the clock of this machine"
-		f.reached, f.final = false, true
-	case errors.Is(err, http.ErrSchemeMismatch):
-		f.text, f.next = "no TLS spoken", "check the port, and whether the address should begin with http"
 		f.reached, f.final = false, true
 	case isDial(err):
 		f.text, f.next = "no connection", "check the address, the DNS and the way through the firewall"
 		f.reached = false
-	case errors.Is(err, errAnswerTooLong):
-		f.text, f.next = "an endless answer", "check what answers at this address"
-	case errors.Is(err, context.Canceled):
+	case errors.Is(kind, context.Canceled):
 		f.text, f.next = "no answer before the call was cancelled", "run again; what is unknown is sent again"
-	case isTimeout(err):
+	case isTimeout(kind):
 		f.text, f.next = "no answer in time", "run again later, or allow more time with RetryPolicy.AttemptTimeout"
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), isOp(err):
 		f.text, f.next = "the connection broke without an answer", "run again later"
@@ -57,6 +61,12 @@ func faultOf(err error) fault {
 		f.text, f.next = "no answer", "look at Detail, and check the network between here and the endpoint"
 	}
 	return f
+}
+
+// isPlainHTTP reports whether http came where TLS was expected. http.Client names that ErrSchemeMismatch; a Transport does not.
+func isPlainHTTP(err error) bool {
+	record, ok := errors.AsType[tls.RecordHeaderError](err)
+	return ok && record.Conn != nil && string(record.RecordHeader[:]) == "HTTP/" || errors.Is(err, http.ErrSchemeMismatch)
 }
 
 func isOp(err error) bool {
@@ -84,7 +94,8 @@ func isTLS(err error) bool {
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return true
 	}
-	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
+	// The error names the connection only if it is about the very first record; a later one broke a connection in use.
+	if record, ok := errors.AsType[tls.RecordHeaderError](err); ok && record.Conn != nil {
 		return true
 	}
 	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
@@ -97,14 +108,16 @@ func isTLS(err error) bool {
 	return ok
 }
 
+// harmless lists the errors of the standard library whose fixed texts repeat nothing.
+var harmless = [...]error{io.EOF, io.ErrUnexpectedEOF, context.Canceled, http.ErrSchemeMismatch}
+
 // showable returns err if nothing in its chain can carry bytes that the server sent or a URL. Errors of net/http and its
 // relatives quote malformed answers, and a malformed answer may repeat a key or an identifier; they are kept from the chain and shown by
 // Detail alone, scrubbed. The same holds for texts made by errors.New and fmt.Errorf, whose author cannot be told. A RoundTripper's own
 // error types pass: they are the caller's.
 func showable(err error) error {
 	for e := err; e != nil; e = errors.Unwrap(e) {
-		switch e {
-		case io.EOF, io.ErrUnexpectedEOF, context.Canceled, http.ErrSchemeMismatch:
+		if slices.Contains(harmless[:], e) {
 			continue
 		}
 		t := reflect.TypeOf(e)

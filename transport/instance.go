@@ -59,7 +59,7 @@ func instanceByHost(host string) (in instance, dashboard, ok bool) {
 	return instance{}, false, false
 }
 
-// nearInstance finds the instance that a mistyped Braze host most likely meant. What tells instances apart in every kind of
+// nearInstance finds the instance that an unknown host of Braze most likely meant. What tells instances apart in every kind of
 // host (dashboard, REST, SDK) is a region and a two-digit number.
 func nearInstance(host string) (instance, bool) {
 	number := ""
@@ -69,15 +69,66 @@ func nearInstance(host string) (instance, bool) {
 		}
 	}
 	region := "US"
-	for _, r := range [...]struct{ code, name string }{{"fra-", "EU"}, {"eu-", "EU"}, {"au-", "AU"}, {"id-", "ID"}, {"jp-", "JP"}, {"kr-", "KR"}} {
+	if strings.HasSuffix(host, ".eu") {
+		region = "EU"
+	}
+	for _, r := range [...]struct{ code, name string }{
+		{"iad-", "US"}, {"us-", "US"}, {"fra-", "EU"}, {"eu-", "EU"}, {"au-", "AU"}, {"id-", "ID"}, {"jp-", "JP"}, {"kr-", "KR"},
+	} {
 		if strings.Contains(host, "."+r.code) || strings.HasPrefix(host, r.code) {
 			region = r.name
 		}
 	}
-	if strings.HasSuffix(host, ".eu") && !strings.Contains(host, ".iad-") {
-		region = "EU"
-	}
 	return instanceByName(region + "-" + number)
+}
+
+// misspelled finds the instance of which a foreign host misspells the domain: it differs from one of the instance's hosts in what follows
+// "braze." alone, or in one or two letters.
+func misspelled(host string) (instance, bool) {
+	for _, in := range instances {
+		for _, known := range [...]string{in.rest, in.dashboard, "sdk" + strings.TrimPrefix(in.rest, "rest")} {
+			if strings.HasPrefix(host, known[:strings.LastIndexByte(known, '.')+1]) {
+				return nearInstance(host)
+			}
+		}
+	}
+	nearest, least := instance{}, 3
+	for _, in := range instances {
+		for _, known := range [...]string{in.rest, in.dashboard} {
+			if d := distance(host, known); d < least {
+				nearest, least = in, d
+			}
+		}
+	}
+	return nearest, least < 3
+}
+
+// distance counts the letters to insert, leave out or change to make b of a; for lengths more than two apart it says three.
+func distance(a, b string) int {
+	if len(a)-len(b) > 2 || len(b)-len(a) > 2 {
+		return 3
+	}
+	row := make([]int, len(b)+1) // distances from the part of a read so far to every beginning of b
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			change := diagonal
+			if a[i] != b[j] {
+				change++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(change, diagonal+1, row[j]+1)
+		}
+	}
+	return row[len(b)]
+}
+
+func (in instance) endpoint() Endpoint {
+	return Endpoint{instance: in.name, base: "https://" + in.rest}
 }
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }

@@ -70,13 +70,13 @@ func (p RetryPolicy) validate() error {
 
 // backoff returns the wait after the given number of attempts: half of the doubling bound, plus a random share of the other half.
 func (p RetryPolicy) backoff(attempts int) time.Duration {
-	bound := p.BaseDelay
+	bound := min(p.BaseDelay, p.MaxDelay)
 	for range attempts - 1 {
-		if bound >= p.MaxDelay {
+		if bound > p.MaxDelay/2 { // doubling it could overflow
+			bound = p.MaxDelay
 			break
 		}
 		bound *= 2
 	}
-	bound = min(bound, p.MaxDelay)
 	return bound/2 + rand.N(bound/2+1)
 }

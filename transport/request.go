@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/url"
@@ -64,7 +65,7 @@ func (r Request) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "transport.Request
 func (r Request) LogValue() slog.Value { return slog.StringValue(r.Operation) }
 
 // MarshalJSON writes the operation alone.
-func (r Request) MarshalJSON() ([]byte, error) { return fmt.Appendf(nil, "%q", r.Operation), nil }
+func (r Request) MarshalJSON() ([]byte, error) { return json.Marshal(r.Operation) }
 
 // Answer is what the endpoint said to a request that it accepted.
 type Answer struct {

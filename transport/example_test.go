@@ -1,0 +1,177 @@
+package transport_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/cohortkit/cohortkit/keys"
+	"github.com/cohortkit/cohortkit/transport"
+)
+
+func ExampleParseEndpoint() {
+	for _, s := range []string{
+		"eu-01",
+		"https://dashboard-05.braze.com/integrations/partners",
+		"https://cohorts.example.com:8443/braze/",
+		"https://sdk.iad-03.braze.com",
+	} {
+		endpoint, err := transport.ParseEndpoint(s)
+		if err != nil {
+			fmt.Println(err)
+			continue
+		}
+		fmt.Println(endpoint)
+	}
+	// Output:
+	// EU-01 (https://rest.fra-01.braze.eu)
+	// US-05 (https://rest.iad-05.braze.com)
+	// cohorts.example.com:8443 (https://cohorts.example.com:8443/braze)
+	// transport: endpoint "sdk.iad-03.braze.com": this is the endpoint of the SDKs, which refuses REST calls; did you mean US-03, https://rest.iad-03.braze.com?
+}
+
+// canned is an http.RoundTripper that gives one answer to every request. A real program leaves WithHTTPClient out, or gives
+// the Transport of its proxy there.
+type canned struct {
+	status int
+	body   string
+}
+
+func (c canned) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Body != nil {
+		_ = r.Body.Close()
+	}
+	return &http.Response{StatusCode: c.status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(c.body))}, nil
+}
+
+func ExampleClient_Do() {
+	endpoint, err := transport.ParseEndpoint("EU-01")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	importKey := keys.NewImportKey("5b2c-9f0e-77aa")
+	client, err := transport.New(endpoint, transport.WithHTTPClient(&http.Client{
+		Transport: canned{status: http.StatusUnauthorized, body: `{"message":"Partner not enabled for the client with client secret 5b2c-9f0e-77aa"}`},
+	}))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	_, err = client.Do(context.Background(), transport.Request{
+		Operation: "cohort.users",
+		Path:      "/partners/acme/cohorts/users",
+		Body:      []byte(`{"client_secret":"5b2c-9f0e-77aa"}`),
+		Secrets:   []transport.Secret{importKey},
+		Repeat:    transport.RepeatSafe,
+	})
+	if refused, ok := errors.AsType[*transport.APIError](err); ok {
+		fmt.Println(refused)
+		fmt.Println(refused.Detail())
+		fmt.Println(refused.Outcome, errors.Is(err, transport.ErrUnauthorized))
+	}
+	// Output:
+	// transport: cohort.users: 401 unauthorized from EU-01 after 1 attempt; partner not enabled: ask Braze to enable the partner for the customer that owns this data import key
+	// {"message":"Partner not enabled for the client with client secret [redacted]"}
+	// refused true
+}
+
+// Two instances whose calls are counted together draw on one Quota, and the workspaces there take turns.
+func ExampleQuota() {
+	quota, err := transport.NewQuota(transport.CohortRequestsPerHour)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	accepting := transport.WithHTTPClient(&http.Client{Transport: canned{status: http.StatusCreated, body: `{"message":"success"}`}})
+	for workspace, instance := range map[string]string{"acme": "EU-01", "globex": "EU-02"} {
+		endpoint, err := transport.ParseEndpoint(instance)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		client, err := transport.New(endpoint, transport.WithQuota(quota), accepting)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		answer, err := client.Do(context.Background(), transport.Request{
+			Operation: "cohort.name",
+			Path:      "/partners/acme/cohorts",
+			Body:      []byte(`{}`),
+			Limiter:   client.Quota().Share(workspace),
+		})
+		fmt.Println(answer.Status, err)
+	}
+	fmt.Println(quota.State().Waiting, "wait")
+	// Output:
+	// 201 <nil>
+	// 201 <nil>
+	// 0 wait
+}
+
+// counter counts answers by what they meant, as a metric would.
+type counter map[string]int
+
+func (c counter) ObserveAttempt(_ context.Context, a transport.AttemptEnd) {
+	c[fmt.Sprintf("%s at %s: %s", a.Operation, a.Instance, a.Class)]++
+}
+
+func ExampleWithObserver() {
+	endpoint, err := transport.ParseEndpoint("US-10")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	attempts := counter{} // called by one goroutine here; a counter of many needs a lock
+	client, err := transport.New(endpoint,
+		transport.WithObserver(attempts),
+		transport.WithRetryPolicy(transport.RetryPolicy{MaxAttempts: 3, BaseDelay: time.Nanosecond}),
+		transport.WithHTTPClient(&http.Client{Transport: canned{status: http.StatusServiceUnavailable}}),
+	)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	_, err = client.Do(context.Background(), transport.Request{Operation: "segments.list", Method: http.MethodGet, Path: "/segments/list", Repeat: transport.RepeatSafe})
+	fmt.Println(errors.Is(err, transport.ErrOutcomeUnknown))
+	fmt.Println(attempts)
+	// Output:
+	// true
+	// map[segments.list at US-10: unavailable:3]
+}
+
+// officeHours is a Limiter that lets nothing pass at night.
+type officeHours struct{ now func() time.Time }
+
+func (l officeHours) Wait(context.Context) error {
+	if hour := l.now().Hour(); hour < 8 || hour >= 18 {
+		return errors.New("closed until 8:00")
+	}
+	return nil
+}
+
+func ExampleLimiter() {
+	endpoint, err := transport.ParseEndpoint("EU-02")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	client, err := transport.New(endpoint, transport.WithHTTPClient(&http.Client{Transport: canned{status: http.StatusOK, body: "{}"}}))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, hour := range []int{9, 22} {
+		limiter := officeHours{now: func() time.Time { return time.Date(2026, 3, 2, hour, 0, 0, 0, time.UTC) }}
+		_, err := client.Do(context.Background(), transport.Request{Operation: "campaign.send", Path: "/campaigns/trigger/send", Limiter: limiter})
+		fmt.Println(transport.OutcomeOf(err), err)
+	}
+	// Output:
+	// accepted <nil>
+	// unsent transport: campaign.send: nothing was sent to EU-02, the limiter refused
+}
