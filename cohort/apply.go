@@ -31,9 +31,8 @@ func (im *Importer) Apply(ctx context.Context, cohortID string, changes iter.Seq
 	if changes == nil {
 		return report, &InvalidError{Field: "changes", Problem: "are nil", Next: "give a sequence; an empty one is fine"}
 	}
-	cancelable, stop := context.WithCancel(ctx)
-	defer stop() // what has not begun does not begin, if the source panics
-	r := newRun(ctx, cancelable, im, cohortID)
+	r := newRun(ctx, im, cohortID)
+	defer r.stop() // also if the source panics: then what has not begun does not begin
 	for _, o := range opts {
 		o.applyRun(&r.config)
 	}
@@ -49,9 +48,11 @@ type run struct {
 	cohortID string
 	config   runConfig
 
+	// begin is done as soon as a sender has failed. Its cause does not tell why: an error of one request must not be found in those of others.
 	ctx     context.Context // of attempts
-	begin   context.Context // of whatever has not begun; done as soon as a sender has failed
-	senders *errgroup.Group
+	begin   context.Context // of whatever has not begun
+	stop    context.CancelFunc
+	senders errgroup.Group
 
 	// of the reading goroutine
 	seed     maphash.Seed
@@ -64,7 +65,7 @@ type run struct {
 
 	// shared
 	slots    chan struct{} // one for each batch under way
-	failed   atomic.Bool   // some batch came to a bad end
+	failed   atomic.Bool   // some batch came to a bad end, and ended the run
 	window   *window
 	maxBytes atomic.Int64 // of a batch; shrinks when the endpoint finds one too large
 	rowsRead atomic.Int64
@@ -76,11 +77,11 @@ type run struct {
 	requests       int
 }
 
-func newRun(ctx, cancelable context.Context, im *Importer, cohortID string) *run {
-	senders, begin := errgroup.WithContext(cancelable)
+func newRun(ctx context.Context, im *Importer, cohortID string) *run {
+	begin, stop := context.WithCancel(ctx)
 	r := &run{
 		im: im, cohortID: cohortID,
-		ctx: ctx, begin: begin, senders: senders,
+		ctx: ctx, begin: begin, stop: stop,
 		seed:  maphash.MakeSeed(),
 		slots: make(chan struct{}, im.inFlight), window: newWindow(im.limiter, im.inFlight), turn: make(chan struct{}, 1),
 	}
@@ -205,7 +206,7 @@ func (r *run) dispatch() bool {
 	case <-r.begin.Done():
 		return false
 	}
-	if r.failed.Load() || r.begin.Err() != nil { // maybe a batch failed, a moment before the run hears of it, or both were ready
+	if r.begin.Err() != nil { // both may have been ready
 		<-r.slots
 		return false
 	}

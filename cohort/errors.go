@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/cohortkit/cohortkit/identity"
-	"github.com/cohortkit/cohortkit/transport"
 )
 
 // ErrInconclusive means that [Importer.Check] could neither confirm nor deny the credentials.
@@ -42,14 +41,3 @@ const (
 	// ReasonTooLong rejects an identifier of more than 500,000 bytes, label included: it may not fit into a request of 4 MB.
 	ReasonTooLong identity.Reason = "too_long"
 )
-
-// withEarlier returns err with the outcome of an earlier failure to send the same thing, where that was worse: what may have been applied
-// then may be there still. The outcomes of failures are in this order: unsent, refused, unknown.
-func withEarlier(err error, earlier transport.Outcome) error {
-	if api, ok := errors.AsType[*transport.APIError](err); ok {
-		api.Outcome = max(api.Outcome, earlier)
-	} else if none, ok := errors.AsType[*transport.NoAnswerError](err); ok {
-		none.Outcome = max(none.Outcome, earlier)
-	}
-	return err
-}

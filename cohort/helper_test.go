@@ -282,3 +282,11 @@ func wait(ctx context.Context, d time.Duration) error {
 		return ctx.Err()
 	}
 }
+
+// cancelledBy returns a context that is cancelled with this cause after a while.
+func cancelledBy(t *testing.T, cause error, after time.Duration) (context.Context, func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	timer := time.AfterFunc(after, func() { cancel(cause) })
+	return ctx, func() { timer.Stop(); cancel(nil) }
+}

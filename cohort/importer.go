@@ -2,7 +2,6 @@ package cohort
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -90,14 +89,14 @@ func (im *Importer) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(im.Strin
 // hints. A 400 is [ErrInconclusive]: whether an empty list is valid is undocumented, and so is whether keys are looked at before it. Other
 // errors are those of [transport.Client.Do].
 func (im *Importer) Check(ctx context.Context) error {
-	_, err := im.post(ctx, message{
+	end, err := im.post(ctx, message{
 		operation: opCheck, path: im.path + "/users", limiter: im.limiter,
 		encode: func(dst []byte, s secrets) []byte { return appendChanges(dst, s, CheckCohortID, nil) },
 	})
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, transport.ErrBadRequest):
+	case end.status == http.StatusBadRequest:
 		return fmt.Errorf("%w: this endpoint refuses an empty list of changes, so the keys may be good; a real export will tell: %w", ErrInconclusive, err)
 	default:
 		return fmt.Errorf("cohort: check: %w", err)
@@ -125,50 +124,58 @@ type message struct {
 	operation string
 	path      string
 	limiter   transport.Limiter
-	begin     context.Context // see [transport.Request]
+	begin     context.Context   // see [transport.Request]
+	earlier   transport.Outcome // what became of the same content in messages that were refused or lost before
 	encode    func(dst []byte, s secrets) []byte
 }
 
+// end is how a message fared, over all attempts with every key.
+type end struct {
+	attempts int
+	outcome  transport.Outcome
+	status   int        // of the last answer, 0 without one
+	cause    keys.Cause // of a 401
+}
+
 // post sends a message with the key that the source has now. If that key is refused and the source then has another, the message is sent
-// once more with that one. It returns the number of attempts.
-func (im *Importer) post(ctx context.Context, m message) (attempts int, err error) {
+// once more with that one.
+func (im *Importer) post(ctx context.Context, m message) (end, error) {
 	waits := ctx
 	if m.begin != nil {
 		waits = m.begin // to look for a key is no attempt yet
 	}
 	key, err := im.importKey(waits)
 	if err != nil {
-		return 0, err
+		return end{outcome: m.earlier}, err
 	}
-	attempts, err = im.postWith(ctx, m, key)
-	if im.listener == nil {
-		return attempts, err
-	}
-	refused, ok := errors.AsType[*transport.APIError](err)
-	if err == nil {
-		im.listener.Accepted(key)
-		return attempts, nil
-	}
-	if !ok || refused.Status != http.StatusUnauthorized || !im.listener.Refused(key, refused.Cause) {
-		return attempts, err
+	first, err := im.postWith(ctx, m, key)
+	if !im.tell(key, first) {
+		return first, err
 	}
 	other, keyErr := im.importKey(waits)
 	if keyErr != nil || other == key {
-		return attempts, err
+		return first, err
 	}
-	again, otherErr := im.postWith(ctx, m, other)
-	attempts += again
-	if otherErr == nil {
-		im.listener.Accepted(other)
-		return attempts, nil
+	m.earlier = first.outcome
+	second, otherErr := im.postWith(ctx, m, other)
+	im.tell(other, second)
+	if second.attempts == 0 {
+		return first, fmt.Errorf("%w; and with the other key of the source: %w", err, otherErr)
 	}
-	if again == 0 {
-		return attempts, fmt.Errorf("%w; and with the other key of the source: %w", err, otherErr)
+	second.attempts += first.attempts
+	return second, otherErr
+}
+
+// tell lets the source of the key hear how the key fared, and reports whether the source has another one now.
+func (im *Importer) tell(key keys.ImportKey, e end) (another bool) {
+	switch {
+	case im.listener == nil:
+	case e.outcome == transport.OutcomeAccepted:
+		im.listener.Accepted(key)
+	case e.status == http.StatusUnauthorized:
+		return im.listener.Refused(key, e.cause)
 	}
-	if refused, ok := errors.AsType[*transport.APIError](otherErr); ok && refused.Status == http.StatusUnauthorized {
-		im.listener.Refused(other, refused.Cause)
-	}
-	return attempts, withEarlier(otherErr, refused.Outcome)
+	return false
 }
 
 func (im *Importer) importKey(ctx context.Context) (keys.ImportKey, error) {
@@ -183,7 +190,7 @@ func (im *Importer) importKey(ctx context.Context) (keys.ImportKey, error) {
 	return key, nil
 }
 
-func (im *Importer) postWith(ctx context.Context, m message, key keys.ImportKey) (attempts int, err error) {
+func (im *Importer) postWith(ctx context.Context, m message, key keys.ImportKey) (end, error) {
 	buf := im.buffers.take()
 	buf.bytes = m.encode(buf.bytes[:0], secrets{im.partnerKey, key})
 	answer, err := im.client.Do(ctx, transport.Request{
@@ -196,14 +203,18 @@ func (im *Importer) postWith(ctx context.Context, m message, key keys.ImportKey)
 		Repeat:    transport.RepeatSafe,
 		Begin:     m.begin,
 	})
-	if err == nil {
-		return answer.Attempts, nil
+	// Not errors.As, which would look into the cause of a cancelled context too, where the error of another request may be. A failure is no
+	// better known than an earlier one with the same content: the outcomes of failures are in the order unsent, refused, unknown.
+	switch failure := err.(type) { //nolint:errorlint // see above
+	case nil:
+		return end{answer.Attempts, transport.OutcomeAccepted, answer.Status, 0}, nil
+	case *transport.APIError:
+		failure.Outcome = max(failure.Outcome, m.earlier)
+		return end{failure.Attempts, failure.Outcome, failure.Status, failure.Cause}, err
+	case *transport.NoAnswerError:
+		failure.Outcome = max(failure.Outcome, m.earlier)
+		return end{failure.Attempts, failure.Outcome, 0, 0}, err
+	default:
+		return end{outcome: m.earlier}, err
 	}
-	if api, ok := errors.AsType[*transport.APIError](err); ok {
-		return api.Attempts, err
-	}
-	if none, ok := errors.AsType[*transport.NoAnswerError](err); ok {
-		return none.Attempts, err
-	}
-	return 0, err
 }

@@ -1,18 +1,22 @@
 package cohort
 
 import (
-	"errors"
+	"net/http"
 
 	"github.com/cohortkit/cohortkit/transport"
 )
 
-// send brings one batch to its end. An error ends the run, and is marked before anybody who waits for this batch may go on, so that
-// after an unknown outcome no later change of a member is sent.
+// send brings one batch to its end. The first error ends the run, and does so before anybody who waits for this batch may go on, so that
+// after an unknown outcome no later change of a member is sent. The errors after it are what came of that, and count in the report alone.
 func (r *run) send(b *batch) error {
 	b.removalsFirst()
 	err := r.sendChanges(b.changes, transport.OutcomeUnsent)
-	if err != nil {
-		r.failed.Store(true)
+	switch {
+	case err == nil:
+	case r.failed.Swap(true):
+		err = nil
+	default:
+		r.stop()
 	}
 	close(b.done) // before the reader finds the batch among the ended ones and uses it again
 	r.mu.Lock()
@@ -22,31 +26,25 @@ func (r *run) send(b *batch) error {
 	return err
 }
 
-// sendChanges sends changes in one request, or, if the endpoint finds it too large, in halves one after the other. What became of an earlier
-// request with the same changes counts as long as no later one is accepted.
+// sendChanges sends changes in one request, or, if the endpoint finds it too large, in halves one after the other. Earlier is what became of
+// the whole that these changes are a half of.
 func (r *run) sendChanges(changes []Change, earlier transport.Outcome) error {
-	attempts, err := r.im.post(r.ctx, message{
-		operation: opUsers, path: r.im.path + "/users", limiter: r.window, begin: r.begin,
+	end, err := r.im.post(r.ctx, message{
+		operation: opUsers, path: r.im.path + "/users", limiter: r.window, begin: r.begin, earlier: earlier,
 		encode: func(dst []byte, s secrets) []byte { return appendChanges(dst, s, r.cohortID, changes) },
 	})
-	if err == nil {
-		r.settle(changes, transport.OutcomeAccepted, attempts)
-		return nil
-	}
-	err = withEarlier(err, earlier)
-	outcome := max(transport.OutcomeOf(err), earlier)
-	if !errors.Is(err, transport.ErrTooLarge) || len(changes) == 1 {
-		r.settle(changes, outcome, attempts)
+	if end.status != http.StatusRequestEntityTooLarge || len(changes) == 1 {
+		r.settle(changes, end.outcome, end.attempts)
 		return err
 	}
-	r.settle(nil, outcome, attempts)
+	r.settle(nil, end.outcome, end.attempts)
 	r.shrink(changes)
 	half := len(changes) / 2
-	if err := r.sendChanges(changes[:half], outcome); err != nil {
-		r.settle(changes[half:], outcome, 0)
+	if err := r.sendChanges(changes[:half], end.outcome); err != nil {
+		r.settle(changes[half:], end.outcome, 0)
 		return err
 	}
-	return r.sendChanges(changes[half:], outcome)
+	return r.sendChanges(changes[half:], end.outcome)
 }
 
 // shrink makes the batches to come half as large as these changes.

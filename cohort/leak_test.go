@@ -1,0 +1,102 @@
+package cohort_test
+
+import (
+	"bytes"
+	"context"
+	"iter"
+	"net/http"
+	"runtime/pprof"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/cohortkit/cohortkit/cohort"
+	"github.com/cohortkit/cohortkit/transport"
+	"github.com/cohortkit/cohortkit/transport/brazetest"
+)
+
+// TestApplyLeak ends runs in every way there is and looks for goroutines that nobody can wake any more. The runtime finds those when it is built
+// with GOEXPERIMENT=goroutineleakprofile. Without it, each run is in a bubble, which does not end before all its goroutines have.
+func TestApplyLeak(t *testing.T) { //nolint:paralleltest // the profile is about all goroutines of the process
+	then := func(changes iter.Seq2[cohort.Change, error], do func()) iter.Seq2[cohort.Change, error] {
+		return func(yield func(cohort.Change, error) bool) {
+			for c, err := range changes {
+				if !yield(c, err) {
+					return
+				}
+			}
+			do()
+		}
+	}
+	tests := []struct {
+		name    string
+		fault   brazetest.Fault
+		limiter transport.Limiter
+		run     func(context.Context, context.CancelFunc, *cohort.Importer)
+	}{
+		{name: "good"},
+		{name: "refused", fault: brazetest.Status(http.StatusBadRequest)},
+		{name: "locked", fault: brazetest.Locked()},
+		{name: "dropped", fault: brazetest.DropConnection()},
+		{name: "cut off", fault: brazetest.TruncateBody(5)},
+		{name: "endless body", fault: brazetest.EndlessBody()},
+		{name: "the source fails", run: func(ctx context.Context, _ context.CancelFunc, im *cohort.Importer) {
+			_, _ = im.Apply(ctx, campaign, failing(30_000, 15_500, errSource))
+		}},
+		{name: "the source panics", run: func(ctx context.Context, _ context.CancelFunc, im *cohort.Importer) {
+			defer func() { _ = recover() }()
+			_, _ = im.Apply(ctx, campaign, then(adds(15_500), func() { panic("of the source") }))
+		}},
+		{name: "cancelled in flight", fault: brazetest.Delay(1 << 40), run: func(ctx context.Context, cancel context.CancelFunc, im *cohort.Importer) {
+			_, _ = im.Apply(ctx, campaign, then(adds(15_500), cancel))
+		}},
+		{name: "cancelled at the limiter", limiter: stuck{}, run: func(ctx context.Context, cancel context.CancelFunc, im *cohort.Importer) {
+			_, _ = im.Apply(ctx, campaign, then(adds(15_500), cancel))
+		}},
+		{name: "cancelled for a full window", limiter: stuck{}, run: func(ctx context.Context, cancel context.CancelFunc, im *cohort.Importer) {
+			_, _ = im.Apply(ctx, campaign, then(list(), cancel))
+			_, _ = im.Apply(ctx, campaign, adds(30_000))
+		}},
+		{name: "check and name", run: func(ctx context.Context, _ context.CancelFunc, im *cohort.Importer) {
+			_ = im.Check(ctx)
+			_ = im.SetName(ctx, cohort.Cohort{})
+		}},
+	}
+	profile := pprof.Lookup("goroutineleak")
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) { //nolint:paralleltest // as above
+			body := func(t *testing.T) {
+				t.Helper()
+				s := newStage(t)
+				s.server.Inject(brazetest.Users(), tt.fault).Always().Optional()
+				limiter := tt.limiter
+				if limiter == nil {
+					limiter = open{}
+				}
+				client := s.client(t, transport.WithRetryPolicy(transport.NoRepeat()))
+				im := newImporter(t, client, s.credentials(), cohort.WithLimiter(limiter))
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				if tt.run != nil {
+					tt.run(ctx, cancel, im)
+				} else {
+					_, _ = im.Apply(ctx, campaign, adds(30_000))
+				}
+			}
+			if profile == nil {
+				synctest.Test(t, body)
+				return
+			}
+			t.Run("run", body)
+			var b bytes.Buffer
+			if err := profile.WriteTo(&b, 2); err != nil {
+				t.Fatal(err)
+			}
+			for stack := range strings.SplitSeq(b.String(), "\n\n") {
+				if strings.Contains(stack, "(leaked)") && strings.Contains(stack, "cohortkit/") {
+					t.Errorf("leaked:\n%s", stack)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,403 @@
+package cohort_test
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/cohortkit/cohortkit/cohort"
+	"github.com/cohortkit/cohortkit/identity"
+	"github.com/cohortkit/cohortkit/keys"
+	"github.com/cohortkit/cohortkit/transport"
+	"github.com/cohortkit/cohortkit/transport/brazetest"
+)
+
+// What must not show. Each of them has a character that JSON escapes, and no piece of them is a word.
+const (
+	secretPartner  = `Zq7vKx2m"Wp9tRb4nLs8d`
+	secretImport   = `Hf3jGc6y\Te1uYo5iVa0w`
+	secretExternal = `Xk5pQw8z"Vn3bMr7cJh2f`
+	secretAlias    = `Dg4sUe9l\Bt6xNy1kCo8r`
+	secretDevice   = `Pm0aSf5h"Ij3vEz7qAw2g`
+)
+
+var (
+	secretKeys = []string{secretPartner, secretImport}
+	secretIDs  = []string{secretExternal, secretAlias, secretDevice}
+)
+
+// exposure collects what a program could print of the values it gets.
+type exposure struct {
+	mu    sync.Mutex
+	shown strings.Builder
+}
+
+// Write takes log records.
+func (e *exposure) Write(p []byte) (int, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.shown.Write(p)
+}
+
+// show prints values in every way there is.
+func (e *exposure) show(values ...any) {
+	var b strings.Builder
+	for _, v := range values {
+		for _, verb := range []string{"%v", "%+v", "%#v", "%q", "%s", "%x", "%X", "%d"} {
+			fmt.Fprintf(&b, verb+"\n", v)
+		}
+		if text, err := json.Marshal(v); err == nil {
+			b.Write(text)
+		}
+		for _, h := range []slog.Handler{slog.NewTextHandler(&b, nil), slog.NewJSONHandler(&b, nil)} {
+			slog.New(h).Info("a value", slog.Any("value", v))
+		}
+	}
+	_, _ = e.Write([]byte(b.String()))
+}
+
+// showError prints an error and everything that it wraps.
+func (e *exposure) showError(err error) {
+	if err == nil {
+		return
+	}
+	e.show(err)
+	switch err := err.(type) { //nolint:errorlint // it walks the tree itself
+	case interface{ Unwrap() error }:
+		e.showError(err.Unwrap())
+	case interface{ Unwrap() []error }:
+		for _, wrapped := range err.Unwrap() {
+			e.showError(wrapped)
+		}
+	}
+	switch err := err.(type) { //nolint:errorlint // as above
+	case *transport.APIError:
+		e.show(*err)
+	case *transport.NoAnswerError:
+		e.show(*err)
+	}
+}
+
+// pieces returns the forms in which a piece of eight bytes of a text may show.
+func pieces(text string) []string {
+	var all []string
+	for i := range len(text) - 7 {
+		piece := text[i : i+8]
+		quoted := strconv.Quote(piece)
+		all = append(all, piece, quoted[1:len(quoted)-1], hex.EncodeToString([]byte(piece)), strings.ToUpper(hex.EncodeToString([]byte(piece))), url.QueryEscape(piece))
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// check fails the test if a text shows a piece of a secret.
+func checkHidden(t *testing.T, where, shown string, secrets []string) {
+	t.Helper()
+	for _, secret := range secrets {
+		for _, piece := range pieces(secret) {
+			if i := strings.Index(shown, piece); i >= 0 {
+				t.Errorf("%s shows a piece of a secret: …%s…", where, shown[max(0, i-60):min(len(shown), i+60)])
+				return
+			}
+		}
+	}
+}
+
+// StartAttempt, ObserveAttempt, ObserveWait and ObserveBatch show what observers hear.
+func (e *exposure) StartAttempt(ctx context.Context, start transport.AttemptStart) context.Context {
+	e.show(start)
+	return ctx
+}
+func (e *exposure) ObserveAttempt(_ context.Context, end transport.AttemptEnd) { e.show(end) }
+func (e *exposure) ObserveWait(_ context.Context, w transport.Wait)            { e.show(w) }
+func (e *exposure) ObserveBatch(_ context.Context, end cohort.BatchEnd)        { e.show(end) }
+
+func secretCredentials() keys.Credentials {
+	return keys.Credentials{Partner: "tinyclues", PartnerKey: keys.NewPartnerKey(secretPartner), ImportKey: keys.NewImportKey(secretImport)}
+}
+
+// secretChanges yields good rows, bad rows and, if it is not nil, an error at the end.
+func secretChanges(err error) func(func(cohort.Change, error) bool) {
+	return func(yield func(cohort.Change, error) bool) {
+		for _, row := range []struct {
+			change cohort.Change
+			err    error
+		}{
+			{change: cohort.Add(identity.ExternalID(secretExternal))},
+			{change: cohort.Remove(identity.Alias{Label: "crm", Name: secretAlias}.ID())},
+			{change: cohort.Add(identity.DeviceID(secretDevice))},
+			{change: cohort.Add(identity.ExternalID(secretExternal + strings.Repeat("x", 1000)))},
+			{change: cohort.Add(identity.ExternalID(secretExternal + "\n"))},
+			{change: cohort.Add(identity.Alias{Name: secretAlias}.ID())},
+			{change: cohort.Add(identity.DeviceID(secretDevice + "\xff"))},
+			{change: cohort.Add(identity.ExternalID(strings.Repeat(secretExternal, 100_000)))},
+			{err: fmt.Errorf("row of %s: %w", secretExternal, &identity.RejectError{Field: "row", Reason: identity.ReasonUnreadable})},
+		} {
+			if !yield(row.change, row.err) {
+				return
+			}
+		}
+		if err != nil {
+			yield(cohort.Change{}, err)
+		}
+	}
+}
+
+// drive makes every call there is and shows what comes of it. It returns what the errors hold for the person who looks into them.
+func (e *exposure) drive(t *testing.T, address string, transporter http.RoundTripper, credentials keys.Credentials, policy transport.RetryPolicy) string {
+	t.Helper()
+	handler := slog.NewMultiHandler(
+		slog.NewTextHandler(e, &slog.HandlerOptions{Level: slog.LevelDebug}),
+		slog.NewJSONHandler(e, &slog.HandlerOptions{Level: slog.LevelDebug}),
+	)
+	client := newClient(t, address, transport.WithHTTPClient(&http.Client{Transport: transporter}), transport.WithRetryPolicy(policy),
+		transport.WithLogger(slog.New(handler)), transport.WithObserver(e))
+	defer client.CloseIdleConnections()
+	im := newImporter(t, client, credentials, cohort.WithObserver(e))
+	e.show(client, im, credentials, credentials.ImportKey, credentials.PartnerKey, struct{ Importer *cohort.Importer }{im})
+	tell := []cohort.ApplyOption{
+		cohort.OnReject(func(r cohort.Rejection) { e.show(r, r.Reason); e.showError(r.Reason) }),
+		cohort.OnProgress(func(p cohort.Progress) { e.show(p) }),
+	}
+	var details strings.Builder
+	hear := func(err error) {
+		e.showError(err)
+		if api, ok := errors.AsType[*transport.APIError](err); ok {
+			details.WriteString(api.Detail() + "\n")
+		}
+		if none, ok := errors.AsType[*transport.NoAnswerError](err); ok {
+			details.WriteString(none.Detail() + "\n")
+		}
+	}
+	hear(im.Check(t.Context()))
+	hear(im.SetName(t.Context(), cohort.Cohort{ID: campaign, Name: "Spring sale", CreatedAt: time.Unix(1, 0)}))
+	for _, sourceErr := range []error{nil, errSource} {
+		report, err := apply(t.Context(), t, im, secretChanges(sourceErr), tell...)
+		e.show(report, &report, report.Warnings)
+		hear(err)
+	}
+	report, err := apply(t.Context(), t, im, secretChanges(nil), append(tell, cohort.Strict())...)
+	e.show(report)
+	hear(err)
+	for change, err := range secretChanges(nil) {
+		e.show(change, &change, []cohort.Change{change}, struct{ Change cohort.Change }{change}, change.ID())
+		if _, rejected := errors.AsType[*identity.RejectError](err); !rejected {
+			e.showError(err)
+		}
+	}
+	return details.String()
+}
+
+// TestSecretsStayHidden drives every way in which a call can go wrong, formats everything that a program can get hold of, and looks for pieces of the
+// keys and of the identifiers.
+func TestSecretsStayHidden(t *testing.T) {
+	t.Parallel()
+	everything := append(slices.Clone(secretKeys), secretIDs...)
+	repeated := func() string {
+		text, _ := json.Marshal(map[string]any{"message": "refused " + strings.Join(everything, " and "), "errors": everything})
+		return string(text)
+	}()
+	unicode := func(s string) string {
+		var b strings.Builder
+		for _, c := range []byte(s) {
+			fmt.Fprintf(&b, `\u%04x`, c)
+		}
+		return b.String()
+	}
+
+	// Against the fake.
+	type scenario struct {
+		name        string
+		prepare     func(*testing.T, *stage)
+		fault       brazetest.Fault
+		credentials func(*testing.T) keys.Credentials
+	}
+	var scenarios []scenario
+	for _, f := range faults() {
+		scenarios = append(scenarios, scenario{name: f.name, fault: f.fault})
+	}
+	for _, status := range []int{200, 201, 302, 400, 401, 403, 404, 409, 413, 423, 429, 500, 503} {
+		scenarios = append(scenarios,
+			scenario{name: fmt.Sprintf("%d that repeats everything", status), fault: brazetest.StatusBody(status, repeated)},
+			scenario{name: fmt.Sprintf("%d that repeats everything as plain text", status), fault: brazetest.StatusBody(status, strings.Join(everything, " "))},
+			scenario{name: fmt.Sprintf("%d that repeats everything in escapes", status), fault: brazetest.StatusBody(status, `{"message":"`+unicode(strings.Join(everything, " "))+`"}`)},
+		)
+	}
+	scenarios = append(scenarios,
+		scenario{name: "not enabled", prepare: func(_ *testing.T, s *stage) { s.workspace.Disable(s.partner) }},
+		scenario{name: "invalidated key", prepare: func(_ *testing.T, s *stage) { s.workspace.InvalidateKey(s.partner, s.importKey) }},
+		scenario{name: "redirect with the keys in its address", fault: brazetest.Redirect("https://rest.fra-02.braze.eu/?k=" + url.QueryEscape(secretImport+secretPartner))},
+		scenario{name: "headers with the keys", fault: brazetest.RateLimited(secretImport).Header("X-RateLimit-Reset", secretPartner).Header("Date", secretImport)},
+		scenario{name: "a success that lists identifiers", fault: brazetest.SuccessWithErrors(everything...)},
+		scenario{name: "a key that cannot be sent", credentials: func(t *testing.T) keys.Credentials {
+			t.Helper()
+			path := filepath.Join(t.TempDir(), "import-key")
+			if err := os.WriteFile(path, []byte(secretImport+"\n\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			c := secretCredentials()
+			c.ImportKey = keys.File(path)
+			return c
+		}},
+		scenario{name: "no key", credentials: func(*testing.T) keys.Credentials {
+			c := secretCredentials()
+			c.ImportKey = keys.Func(func(context.Context) (keys.ImportKey, error) { return keys.NewImportKey(secretImport + "\t"), nil })
+			return c
+		}},
+	)
+	echo := `{"message":"partner not enabled for client secret ` + secretImport
+	for n := range len(secretImport) + 1 {
+		scenarios = append(scenarios, scenario{name: fmt.Sprintf("cut after %d bytes of the key", n), fault: brazetest.StatusBody(http.StatusUnauthorized, echo[:len(echo)-n])})
+	}
+	for n := range 160 {
+		scenarios = append(scenarios, scenario{
+			name: fmt.Sprintf("the connection breaks after %d bytes", n), fault: brazetest.TruncateBody(n),
+			prepare: func(_ *testing.T, s *stage) { s.workspace.Disable(s.partner) },
+		})
+	}
+	for _, sc := range scenarios {
+		t.Run(sc.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s := &stage{server: brazetest.NewServer(t), importKey: keys.NewImportKey(secretImport)}
+				s.partner = s.server.AddPartner("tinyclues", "Tinyclues", brazetest.WithPartnerKey(keys.NewPartnerKey(secretPartner)))
+				s.workspace = s.server.AddWorkspace("acme")
+				s.workspace.Enable(s.partner)
+				s.workspace.AdoptKey(s.partner, s.importKey)
+				if sc.prepare != nil {
+					sc.prepare(t, s)
+				}
+				s.server.Inject(brazetest.AnyRequest(), sc.fault).Always().Optional()
+				credentials := secretCredentials()
+				if sc.credentials != nil {
+					credentials = sc.credentials(t)
+				}
+				var e exposure
+				details := e.drive(t, "EU-01", s.server.Client().Transport, credentials, transport.RetryPolicy{MaxAttempts: 2})
+				checkHidden(t, "what is printed", e.shown.String(), everything)
+				checkHidden(t, "Detail", details, secretKeys)
+				checkHidden(t, "Detail, unescaped,", unescape(details), secretKeys)
+			})
+		})
+	}
+
+	// Against what the fake cannot do: faults of HTTP itself, which net/http tells with what it has read.
+	for _, line := range []string{
+		"%s\r\n\r\n",
+		"HTTP/1.1 %s\r\n\r\n",
+		"HTTP/9.9 %s OK\r\n\r\n",
+		"HTTP/1.1 400 %s\r\nContent-Length: 0\r\n\r\n",
+		"HTTP/1.1 200 OK\r\n%s\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nContent-Length: %s\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: %s\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%s\r\n",
+		"HTTP/1.1 307 Temporary Redirect\r\nLocation: https://%s:x:y\r\nContent-Length: 0\r\n\r\n",
+	} {
+		for _, text := range []string{secretImport, secretPartner + " " + secretExternal} {
+			t.Run(fmt.Sprintf("%.24q with %d bytes", line, len(text)), func(t *testing.T) {
+				t.Parallel()
+				var e exposure
+				address := rawEndpoint(t, fmt.Sprintf(line, text))
+				details := e.drive(t, address, &http.Transport{DisableKeepAlives: true}, secretCredentials(), transport.NoRepeat())
+				checkHidden(t, "what is printed", e.shown.String(), everything)
+				checkHidden(t, "Detail", details, secretKeys)
+			})
+		}
+	}
+	for name, err := range map[string]error{
+		"plain":     errors.New("no route to " + strings.Join(everything, " ")),
+		"wrapped":   fmt.Errorf("proxy said %s: %w", secretImport, io.ErrUnexpectedEOF),
+		"URL":       &url.Error{Op: "Post", URL: "https://rest.fra-01.braze.eu/" + url.QueryEscape(secretImport), Err: errors.New(secretExternal)},
+		"operation": &net.OpError{Op: "read", Net: "tcp", Err: errors.New(secretPartner)},
+	} {
+		t.Run("the transport fails with a text: "+name, func(t *testing.T) {
+			t.Parallel()
+			var e exposure
+			details := e.drive(t, "EU-01", roundTripper(func(*http.Request) (*http.Response, error) { return nil, err }), secretCredentials(), transport.NoRepeat())
+			checkHidden(t, "what is printed", e.shown.String(), everything)
+			checkHidden(t, "Detail", details, secretKeys)
+		})
+	}
+}
+
+// unescape resolves the escapes of JSON, wherever they are.
+func unescape(s string) string {
+	var b strings.Builder
+	for len(s) > 0 {
+		c, _, tail, err := strconv.UnquoteChar(s, '"')
+		if err != nil {
+			c, tail = rune(s[0]), s[1:]
+		}
+		b.WriteRune(c)
+		s = tail
+	}
+	return b.String()
+}
+
+// rawEndpoint answers every connection with these bytes.
+func rawEndpoint(t *testing.T, text string) (address string) {
+	t.Helper()
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	t.Cleanup(func() { _ = listener.Close(); wg.Wait() })
+	wg.Go(func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			wg.Go(func() {
+				defer conn.Close()
+				request := make([]byte, 64<<10)
+				_, _ = conn.Read(request)
+				_, _ = io.WriteString(conn, text)
+				if tcp, ok := conn.(*net.TCPConn); ok {
+					_ = tcp.CloseWrite()
+				}
+				_, _ = io.Copy(io.Discard, conn)
+			})
+		}
+	})
+	return "http://" + listener.Addr().String()
+}
+
+// TestSecretsAreLookedFor shows that the search finds what it looks for.
+func TestSecretsAreLookedFor(t *testing.T) {
+	t.Parallel()
+	for _, value := range []any{
+		secretImport, []byte(secretImport), errors.New(secretImport), fmt.Errorf("wrapped: %w", errors.New(secretImport[3:12])),
+		struct{ key string }{secretImport}, map[string]int{secretImport: 1},
+	} {
+		var e exposure
+		e.show(value)
+		found := false
+		for _, piece := range pieces(secretImport) {
+			found = found || strings.Contains(e.shown.String(), piece)
+		}
+		if !found {
+			t.Errorf("a secret in a %T was not found", value)
+		}
+	}
+	if got := unescape(`a\u0062c\"d\\e`); got != `abc"d\e` {
+		t.Errorf("unescape gives %q", got)
+	}
+}
