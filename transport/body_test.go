@@ -3,6 +3,7 @@ package transport_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -82,8 +83,37 @@ func TestReleaseWaitsForReaders(t *testing.T) {
 		if n, at := len(released), <-released; n != 1 || at != time.Minute {
 			t.Errorf("released %d times, first after %s, want once after a minute", n, at)
 		}
-		if !bytes.Equal(late, sent) || afterClose == nil {
+		if !bytes.Equal(late, sent) || afterClose == nil || errors.Is(afterClose, io.EOF) { // the end of a file would look like a whole body
 			t.Errorf("read %q late, and %v after the end", late, afterClose)
+		}
+	})
+}
+
+// TestReleaseCountsEachReaderOnce has a RoundTripper that closes every body twice, which must not stand for two bodies.
+func TestReleaseCountsEachReaderOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		attempts, released := 0, 0
+		req := request(transport.RepeatSafe)
+		sent := bytes.Clone(req.Body)
+		req.Release = func() {
+			released++
+			scribble(req.Body)
+		}
+		rt := roundTrip(func(r *http.Request) (*http.Response, error) {
+			got, err := io.ReadAll(r.Body)
+			_ = r.Body.Close()
+			_ = r.Body.Close()
+			if attempts++; !bytes.Equal(got, sent) || err != nil || released != 0 {
+				t.Errorf("attempt %d sends %q, %v, after %d releases", attempts, got, err, released)
+			}
+			if attempts < 3 {
+				return answer(503, "")(r)
+			}
+			return accept(r)
+		})
+		if _, err := newClient(t, rt).Do(t.Context(), req); err != nil || attempts != 3 || released != 1 {
+			t.Errorf("%d attempts, released %d times, error %v", attempts, released, err)
 		}
 	})
 }

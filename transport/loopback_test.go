@@ -199,6 +199,21 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	}
 }
 
+// TestClientWithoutTransport gives an http.Client for its Timeout alone.
+func TestClientWithoutTransport(t *testing.T) {
+	t.Parallel()
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, success) }))
+	defer srv.Close()
+	c, err := transport.New(endpoint(t, srv.URL), transport.WithHTTPClient(&http.Client{Timeout: time.Minute}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.CloseIdleConnections()
+	if _, err := c.Do(t.Context(), request(transport.RepeatSafe)); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestOnePool has two clients of different endpoints on one Transport, and a third on its own.
 func TestOnePool(t *testing.T) {
 	t.Parallel()

@@ -1,9 +1,12 @@
 package transport
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -118,4 +121,35 @@ func TestLedgerFindsFaults(t *testing.T) {
 	if l.note(100*time.Minute) == nil {
 		t.Error("three requests in 20 minutes pass")
 	}
+}
+
+// TestQuotaTakesBack lets a waiter pass in the moment in which its context ends. The place that it was given is free again.
+func TestQuotaTakesBack(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q, err := NewQuota(60)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := q.Share("first").Wait(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- q.Share("second").Wait(ctx) }()
+		synctest.Wait()
+
+		q.mu.Lock()
+		place, remaining := q.next, q.remaining
+		cancel() // the waiter wakes up, and has to wait for the lock
+		q.serve(place)
+		q.mu.Unlock()
+
+		if err := <-done; !errors.Is(err, context.Canceled) {
+			t.Errorf("Wait = %v", err)
+		}
+		if !q.next.Equal(place) || q.remaining != remaining || q.turns.Len() != 0 || len(q.queues) != 0 {
+			t.Errorf("next place %s, want %s; remaining %d, want %d", q.next, place, q.remaining, remaining)
+		}
+	})
 }

@@ -10,8 +10,10 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/textproto"
 	"net/url"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -145,6 +147,7 @@ func TestErrorsKeepSecrets(t *testing.T) {
 		{"joined errors", failWith(errors.Join(io.EOF, errors.New(echo)))},
 		{"error of net/url", failWith(&url.Error{Op: "Post", URL: "https://elsewhere.example/partners/tinyclues?page=1", Err: io.EOF})},
 		{"error of net/http", failWith(protocolError())},
+		{"error of net/textproto", failWith(textproto.ProtocolError(echo))},
 		{"error of net/http behind one of net", failWith(&net.OpError{Op: "read", Err: protocolError()})},
 		{"dial error behind net/url", failWith(&url.Error{Op: "Post", URL: "https://elsewhere.example/partners/tinyclues?page=1", Err: &net.OpError{Op: "dial", Err: errors.New(echo)}})},
 	}
@@ -215,6 +218,13 @@ func TestDetail(t *testing.T) {
 	_, err = newClient(t, following(failWith(errors.New("quoted "+importKey)))).Do(t.Context(), request(transport.RepeatUnsent))
 	none, ok := errors.AsType[*transport.NoAnswerError](err)
 	if !ok || none.Detail() != "quoted [redacted]" {
+		t.Errorf("error %v, detail %q", err, none.Detail())
+	}
+	// A RoundTripper's url.Error gives way to what it wraps.
+	refused := &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
+	_, err = newClient(t, following(failWith(&url.Error{Op: "Post", URL: "https://elsewhere.example/?page=1", Err: refused})), transport.WithRetryPolicy(transport.NoRepeat())).Do(t.Context(), request(transport.RepeatUnsent))
+	none, ok = errors.AsType[*transport.NoAnswerError](err)
+	if op, isOp := errors.AsType[*net.OpError](err); !ok || none.Detail() != "dial tcp: connection refused" || !isOp || op != refused {
 		t.Errorf("error %v, detail %q", err, none.Detail())
 	}
 	// The end of what is read of a refusal may be in the middle of a key.
