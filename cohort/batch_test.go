@@ -73,14 +73,10 @@ func TestApplyModel(t *testing.T) {
 		var again, flipped int
 		last := make(map[int]bool)
 		rows := func(yield func(cohort.Change, error) bool) {
-			few := false
 			for n := range 100_000 {
-				// Stretches of changes of few members, which make batches wait for each other, and of many, which do not.
-				if random.IntN(3000) == 0 {
-					few = !few
-				}
+				// Stretches of changes of many members, whose batches go together, and of few, whose batches wait for each other.
 				i := 1 + n%people
-				if few && n%2 == 0 {
+				if n/12_500%2 == 1 && n%2 == 0 {
 					i = 1 + random.IntN(40)
 				}
 				c, put := add(i), true
@@ -384,6 +380,34 @@ func TestApplyTooLarge(t *testing.T) {
 		// And not further than they must.
 		if most := 2 * 40_000 * len(`"user-00000",`) / e.limit * 3 / 2; e.requests > most {
 			t.Errorf("%d requests, want no more than %d", e.requests, most)
+		}
+	})
+}
+
+// TestApplyTooLargeOrder shows that a request which is cut in pieces still removes before it adds.
+func TestApplyTooLargeOrder(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var order []bool // of the changes accepted, whether each adds
+		im := stubbed(t, func(r *http.Request) (*http.Response, error) {
+			w, err := decode(r)
+			if w.size > 250 {
+				return answer(http.StatusRequestEntityTooLarge, `{"message":"too large"}`), err
+			}
+			for _, put := range w.externalIDs() {
+				order = append(order, put)
+			}
+			return answer(http.StatusCreated, success), err
+		})
+		var changes []cohort.Change
+		for i := range 50 {
+			changes = append(changes, add(2*i), remove(2*i+1))
+		}
+		if _, err := apply(t.Context(), t, im, list(changes...)); err != nil {
+			t.Fatal(err)
+		}
+		if first := slices.Index(order, true); first != 50 || len(order) != 100 || slices.Contains(order[first:], false) {
+			t.Errorf("want 50 removals and then 50 additions: %v", order)
 		}
 	})
 }

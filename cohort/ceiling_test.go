@@ -22,7 +22,7 @@ var atCeiling = flag.Bool("ceiling", false, "run TestCeiling with the documented
 // Without the flag -ceiling everything is ten times slower, the rate as well as the endpoint, and requests are small because the endpoint says so.
 func TestCeiling(t *testing.T) {
 	t.Parallel()
-	quota, slower, most := transport.CohortRequestsPerHour/10, time.Duration(10), 500
+	quota, slower, most := transport.CohortRequestsPerHour/10, 10, 500
 	if *atCeiling {
 		quota, slower, most = transport.CohortRequestsPerHour, 1, 4_000_000
 	}
@@ -46,7 +46,7 @@ func TestCeiling(t *testing.T) {
 					mu.Lock()
 					arrivals = append(arrivals, time.Since(start))
 					mu.Unlock()
-					if err := wait(r.Context(), trip*slower); err != nil {
+					if err := wait(r.Context(), trip*time.Duration(slower)); err != nil {
 						return nil, err
 					}
 					if n > int64(most) {

@@ -81,7 +81,7 @@ func Example() {
 	}
 	fmt.Printf("%s includes one of %q\n", tinyclues.Filter(), acme.DropDown(tinyclues))
 	// Output:
-	// sent:    cohort "camp-481": 5 rows; 4 adds: 4 accepted; 1 removals: 1 accepted; 1 requests <nil>
+	// sent:    cohort "camp-481": 5 rows; 4 adds: 4 accepted; 1 removal: 1 accepted; 1 request <nil>
 	// matched: [u-17 u-19]
 	// skipped: external_id u-99: no such profile
 	// skipped: device_id phone-of-u-18: device of an identified profile
@@ -105,7 +105,7 @@ func ExampleImporter_Apply() {
 	// Output:
 	// row 2: identity: external_id rejected: empty: fill the field, or leave out the identifier
 	// row 3: identity: external_id rejected: control_character: strip line breaks and other control characters where the value is read
-	// cohort "camp-481": 4 rows (1 duplicate, 2 rejected); 1 removals: 1 accepted; 1 requests <nil>
+	// cohort "camp-481": 4 rows (1 duplicate, 2 rejected); 1 removal: 1 accepted; 1 request <nil>
 }
 
 // A key that the customer has invalidated shows before any member is sent, and the error says whom to ask for what.
@@ -164,7 +164,7 @@ func ExampleAddAll() {
 	fmt.Println(report, err)
 	// Output:
 	// row 4: identity: person rejected: only_devices: an identified user is not matched by device ID; give the external ID or an alias that the rules allow
-	// cohort "camp-481": 4 rows (1 rejected); 3 adds: 3 accepted; 1 requests <nil>
+	// cohort "camp-481": 4 rows (1 rejected); 3 adds: 3 accepted; 1 request <nil>
 }
 
 // A long import tells how far it is.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -248,6 +249,31 @@ func TestNoKey(t *testing.T) {
 		}
 		if s.posts() != 0 {
 			t.Errorf("%d requests were made", s.posts())
+		}
+	})
+}
+
+// TestKeySourceWaits shows that a run that has ended does not wait for a key.
+func TestKeySourceWaits(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		s.server.Inject(brazetest.Users(), brazetest.Status(http.StatusBadRequest))
+		credentials := s.credentials()
+		var asked atomic.Int64
+		credentials.ImportKey = keys.Func(func(ctx context.Context) (keys.ImportKey, error) {
+			if asked.Add(1) == 1 {
+				return s.importKey, nil
+			}
+			return keys.ImportKey{}, wait(ctx, 24*time.Hour)
+		})
+		start := time.Now()
+		report, err := apply(t.Context(), t, newImporter(t, s.client(t), credentials), adds(4000))
+		if !errors.Is(err, transport.ErrBadRequest) || report.Adds.Refused != 1000 || report.Requests != 1 {
+			t.Errorf("want one request refused and the rest unsent: %v, %v", report, err)
+		}
+		if took := time.Since(start); took > time.Hour {
+			t.Errorf("the run waited %s for keys that it had no use for", took)
 		}
 	})
 }

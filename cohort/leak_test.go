@@ -63,8 +63,8 @@ func TestApplyLeak(t *testing.T) { //nolint:paralleltest // the profile is about
 		}},
 	}
 	profile := pprof.Lookup("goroutineleak")
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) { //nolint:paralleltest // as above
+	for _, tt := range tests { //nolint:paralleltest // as above
+		t.Run(tt.name, func(t *testing.T) {
 			body := func(t *testing.T) {
 				t.Helper()
 				s := newStage(t)

@@ -75,13 +75,21 @@ func (f applyOptionFunc) applyRun(c *runConfig) { f(c) }
 // Strict ends the run at the first rejected row, with a [*RowError]. Default: rejected rows are counted and the run goes on.
 func Strict() ApplyOption { return applyOptionFunc(func(c *runConfig) { c.strict = true }) }
 
-// OnReject is called for every rejected row, in the order of the rows, from the goroutine that called Apply.
+// OnReject is called for every rejected row, in the order of the rows, from the goroutine that called Apply. Nil calls nobody.
 func OnReject(f func(Rejection)) ApplyOption {
-	return applyOptionFunc(func(c *runConfig) { c.onReject = append(c.onReject, f) })
+	return applyOptionFunc(func(c *runConfig) {
+		if f != nil {
+			c.onReject = append(c.onReject, f)
+		}
+	})
 }
 
 // OnProgress is called after every request that came to its end, from various goroutines but never from two at once. It should be quick:
-// the request's place in flight stays taken until it returns.
+// the request's place in flight stays taken until it returns. Nil calls nobody.
 func OnProgress(f func(Progress)) ApplyOption {
-	return applyOptionFunc(func(c *runConfig) { c.onProgress = append(c.onProgress, f) })
+	return applyOptionFunc(func(c *runConfig) {
+		if f != nil {
+			c.onProgress = append(c.onProgress, f)
+		}
+	})
 }

@@ -72,7 +72,7 @@ func (r Report) DataPoints() int {
 // String returns the report in one line, without the counts that are 0.
 func (r Report) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "cohort %q: %d rows", r.CohortID, r.Rows.Read)
+	fmt.Fprintf(&b, "cohort %q: %s", r.CohortID, plural(r.Rows.Read, "row"))
 	if rest := listCounts([]count{
 		{r.Rows.Kept, "kept"}, {r.Rows.Duplicate, "duplicate"}, {r.Rows.Suppressed, "suppressed"},
 		{r.Rows.Rejected, "rejected"}, {r.Rows.Unprocessed, "unprocessed"},
@@ -80,12 +80,12 @@ func (r Report) String() string {
 		b.WriteString(" (" + rest + ")")
 	}
 	if n := r.Adds.Total(); n > 0 {
-		fmt.Fprintf(&b, "; %d adds: %v", n, r.Adds)
+		fmt.Fprintf(&b, "; %s: %v", plural(n, "add"), r.Adds)
 	}
 	if n := r.Removals.Total(); n > 0 {
-		fmt.Fprintf(&b, "; %d removals: %v", n, r.Removals)
+		fmt.Fprintf(&b, "; %s: %v", plural(n, "removal"), r.Removals)
 	}
-	fmt.Fprintf(&b, "; %d requests", r.Requests)
+	b.WriteString("; " + plural(r.Requests, "request"))
 	for _, w := range r.Warnings {
 		b.WriteString("; " + w.String())
 	}
@@ -95,6 +95,13 @@ func (r Report) String() string {
 // String lists the counts that are not 0.
 func (t Tally) String() string {
 	return listCounts([]count{{t.Accepted, "accepted"}, {t.Refused, "refused"}, {t.Unknown, "unknown"}, {t.Held, "held"}, {t.Unsent, "unsent"}})
+}
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 type count struct {

@@ -13,12 +13,13 @@ type Source interface {
 }
 
 // Listener hears how the keys of a [Source] fared. Whoever asks a Source for a key looks for this interface on it by
-// type assertion and tells it about every answered request; a request that was not answered says nothing about a key.
+// type assertion and tells it about every request that was accepted or refused as unauthorized.
 //
 // Calls come from many goroutines, and late: the key they speak of need not be the one the Source answers with now.
 // Neither method may wait for long.
 type Listener interface {
-	// Accepted says that a request with this key was not refused as unauthorized.
+	// Accepted says that a request with this key was accepted. A request refused for another reason says nothing about its key, because whether
+	// the endpoint looks at the key first is undocumented.
 	Accepted(key ImportKey)
 
 	// Refused says that a request with this key was refused as unauthorized, and why, as far as is known. It returns

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -38,6 +39,14 @@ type call struct {
 
 	bodyReaders atomic.Int32 // open readers of the body, plus one for Do itself
 
+	// What a call needs of others' types is part of it, so that one allocation makes them all.
+	url     url.URL
+	request http.Request
+	retried retryablehttp.Request
+	retry   retryablehttp.Client
+	http    http.Client
+	first   [256]byte // of an answer, mostly all of it
+
 	attempts  int
 	uncertain bool // some attempt may have been applied
 	answered  bool // some attempt got a refusal
@@ -47,7 +56,7 @@ type call struct {
 	// of the last attempt
 	status int
 	class  Class
-	body   []byte
+	answer []byte
 	fault  fault
 	limit  RateLimit
 	delay  time.Duration // that the endpoint asks for
@@ -61,9 +70,9 @@ func newCall(ctx context.Context, c *Client, req *Request) *call {
 	}
 	cl.bodyReaders.Store(1)
 	cl.fb, _ = req.Limiter.(FeedbackLimiter)
-	cl.header = http.Header{"User-Agent": c.userAgent, "Accept": {"application/json"}}
+	cl.header = http.Header{"User-Agent": c.userAgent, "Accept": c.mediaType}
 	if req.Body != nil {
-		cl.header["Content-Type"] = []string{"application/json"}
+		cl.header["Content-Type"] = c.mediaType
 	}
 	if !req.Bearer.IsZero() {
 		cl.header["Authorization"] = []string{"Bearer " + req.Bearer.Reveal()}
@@ -76,30 +85,29 @@ func (c *call) do() (Answer, error) {
 	if method == "" {
 		method = http.MethodPost
 	}
-	u := c.client.base
-	if err := setPath(&u, c.client.base.EscapedPath()+c.req.Path); err != nil {
+	c.url = c.client.base
+	if err := setPath(&c.url, c.client.base.EscapedPath()+c.req.Path); err != nil {
 		return Answer{}, errors.New("transport: " + c.req.Operation + ": the path is not escaped; use url.PathEscape")
 	}
 	if len(c.req.Query) > 0 {
-		u.RawQuery = c.req.Query.Encode()
+		c.url.RawQuery = c.req.Query.Encode()
 	}
 	// The request is built by hand because http.NewRequest would parse the URL anew for every batch of an import.
-	httpReq := (&http.Request{Method: method, URL: &u, Host: u.Host, Header: c.header, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}).WithContext(c.begin)
-	retryReq := &retryablehttp.Request{Request: httpReq}
+	c.request = http.Request{Method: method, URL: &c.url, Host: c.url.Host, Header: c.header, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
+	c.retried.Request = c.request.WithContext(c.begin)
 	if len(c.req.Body) > 0 {
-		if err := retryReq.SetBody(retryablehttp.ReaderFunc(c.openBody)); err != nil {
+		if err := c.retried.SetBody(retryablehttp.ReaderFunc(c.openBody)); err != nil {
 			return Answer{}, err
 		}
 	}
 	// A client of this call alone: its hooks are closures of the call, and nothing is shared that could race.
-	retry := retryablehttp.Client{
-		HTTPClient:   &http.Client{Transport: c},
-		RetryMax:     c.client.policy.MaxAttempts - 1,
-		CheckRetry:   c.check,
-		Backoff:      func(_, _ time.Duration, _ int, _ *http.Response) time.Duration { return c.wait },
-		ErrorHandler: retryablehttp.PassthroughErrorHandler,
-	}
-	resp, err := retry.Do(retryReq)
+	c.http.Transport = c
+	c.retry.HTTPClient = &c.http
+	c.retry.RetryMax = c.client.policy.MaxAttempts - 1
+	c.retry.CheckRetry = c.check
+	c.retry.Backoff = func(_, _ time.Duration, _ int, _ *http.Response) time.Duration { return c.wait }
+	c.retry.ErrorHandler = retryablehttp.PassthroughErrorHandler
+	resp, err := c.retry.Do(&c.retried)
 	if resp != nil {
 		_ = resp.Body.Close() // already in memory
 	}
@@ -132,7 +140,7 @@ func (c *call) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	c.attempts++
-	c.status, c.class, c.body, c.fault, c.limit, c.delay, c.listed = 0, ClassNoAnswer, nil, fault{}, RateLimit{}, 0, false
+	c.status, c.class, c.answer, c.fault, c.limit, c.delay, c.listed = 0, ClassNoAnswer, nil, fault{}, RateLimit{}, 0, false
 
 	ctx, cancel := context.WithTimeout(c.ctx, c.client.policy.AttemptTimeout)
 	defer cancel()
@@ -198,12 +206,12 @@ func (c *call) read(resp *http.Response) error {
 	c.limit = parseRateLimit(resp.Header, now)
 	c.delay = serverDelay(resp.StatusCode, resp.Header, c.limit, now)
 
-	most := int64(maxAnswer)
+	most := maxAnswer
 	if c.class != ClassSuccess {
 		most = maxScrubbed
 	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, most+1))
-	c.body = body
+	body, err := readAll(resp.Body, c.first[:0], most+1)
+	c.answer = body
 	if c.class != ClassSuccess {
 		return nil // a refusal is known by its status, however its body ends
 	}
@@ -212,10 +220,31 @@ func (c *call) read(resp *http.Response) error {
 		return err
 	}
 	ok, listed := readObject(body)
-	if err != nil || int64(len(body)) > most || !ok || listed {
+	if c.status == http.StatusNoContent {
+		ok = true // says by itself that there is nothing to read
+	}
+	if err != nil || len(body) > most || !ok || listed {
 		c.class, c.listed = ClassBadAnswer, listed
 	}
 	return nil
+}
+
+// readAll reads to the end or to the limit, into buf as long as that is large enough.
+func readAll(r io.Reader, buf []byte, limit int) ([]byte, error) {
+	for len(buf) < limit {
+		if len(buf) == cap(buf) {
+			buf = slices.Grow(buf, 512)
+		}
+		n, err := r.Read(buf[len(buf):min(cap(buf), limit)])
+		buf = buf[:len(buf)+n]
+		if err == io.EOF {
+			return buf, nil
+		}
+		if err != nil {
+			return buf, err
+		}
+	}
+	return buf, nil
 }
 
 // readObject reports whether body is one JSON object, and whether it lists errors.
@@ -328,7 +357,7 @@ func (c *call) ended(ctx context.Context, why string) {
 
 func (c *call) result() (Answer, error) {
 	if c.class == ClassSuccess && c.ending.why == "" {
-		return Answer{Status: c.status, Body: c.body, Attempts: c.attempts, RateLimit: c.limit}, nil
+		return Answer{Status: c.status, Body: c.answer, Attempts: c.attempts, RateLimit: c.limit}, nil
 	}
 	outcome := OutcomeUnsent
 	switch {
@@ -353,7 +382,7 @@ func (c *call) result() (Answer, error) {
 			fault: c.fault, ending: c.ending, detail: new(scrub(text, secrets)),
 		}
 	}
-	text := string(c.body[:min(len(c.body), maxScrubbed)])
+	text := string(c.answer[:min(len(c.answer), maxScrubbed)])
 	var cause keys.Cause
 	if c.class == ClassUnauthorized {
 		cause = causeOf(text)

@@ -27,6 +27,7 @@ type Client struct {
 	observers observers
 	quota     *Quota
 	userAgent []string
+	mediaType []string
 }
 
 // New returns a Client of the endpoint. It fails on an invalid endpoint or option, before anything is sent.
@@ -55,6 +56,7 @@ func New(endpoint Endpoint, opts ...Option) (*Client, error) {
 		observers: cfg.observers,
 		quota:     cfg.quota,
 		userAgent: []string{userAgent()},
+		mediaType: []string{"application/json"},
 	}
 	c.budget = newBudget(c.policy.Budget)
 	if c.quota == nil {

@@ -12,7 +12,8 @@
 // A [Client] belongs to one endpoint. [Client.Do] performs one [Request] with as many attempts as its [RetryPolicy]
 // allows and returns an [Answer], or an error that says what became of the request:
 //
-//   - [OutcomeAccepted]: a 2xx with a JSON object. Accepted is not matched: Braze skips unknown users in silence.
+//   - [OutcomeAccepted]: a 2xx with a JSON object that lists no errors, or a 204. Which 2xx the cohort endpoints answer with is undocumented, so
+//     every one will do. Accepted is not matched: Braze skips unknown users in silence.
 //   - [OutcomeRefused]: every attempt was answered, and surely nothing was applied.
 //   - [OutcomeUnknown]: some attempt may have been applied: its answer was lost, was a 5xx, or could not be read.
 //     errors.Is(err, [ErrOutcomeUnknown]) holds.

@@ -153,14 +153,21 @@ func OutcomeOf(err error) Outcome {
 	if err == nil {
 		return OutcomeAccepted
 	}
-	if api, ok := errors.AsType[*APIError](err); ok {
-		return api.Outcome
-	}
-	if none, ok := errors.AsType[*NoAnswerError](err); ok {
-		return none.Outcome
+	// Whichever comes first in the chain: the cause of a cancelled context may be the failure of another call.
+	if f, ok := errors.AsType[failure](err); ok {
+		return f.outcome()
 	}
 	return OutcomeUnsent
 }
+
+// failure is a call that was not accepted.
+type failure interface {
+	error
+	outcome() Outcome
+}
+
+func (e *APIError) outcome() Outcome      { return e.Outcome }
+func (e *NoAnswerError) outcome() Outcome { return e.Outcome }
 
 // EndpointError is an address that [ParseEndpoint] refused.
 type EndpointError struct {

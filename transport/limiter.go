@@ -47,6 +47,9 @@ type RateLimit struct {
 func (r RateLimit) IsZero() bool { return r == RateLimit{} }
 
 func parseRateLimit(h http.Header, now time.Time) RateLimit {
+	if h.Get("X-Ratelimit-Reset") == "" {
+		return RateLimit{} // spares the endpoints without limits three errors an answer
+	}
 	number := func(name string) (int64, bool) {
 		n, err := strconv.ParseInt(strings.TrimSpace(h.Get(name)), 10, 64)
 		return n, err == nil && n >= 0

@@ -63,7 +63,7 @@ func TestOutcome(t *testing.T) {
 		{"200 too slow", slowly(200, 20*time.Second), unknown, transport.ClassBadAnswer, 200, 1, 3, transport.ErrBadAnswer},
 		{"201", answer(201, success), transport.OutcomeAccepted, transport.ClassSuccess, 201, 1, 1, nil},
 		{"202 queued", answer(202, `{"message":"queued"}`), transport.OutcomeAccepted, transport.ClassSuccess, 202, 1, 1, nil},
-		{"204", answer(204, ""), unknown, transport.ClassBadAnswer, 204, 1, 3, transport.ErrBadAnswer},
+		{"204", answer(204, ""), transport.OutcomeAccepted, transport.ClassSuccess, 204, 1, 1, nil},
 		{"301", answer(301, "", "Location", "https://elsewhere.example"), refused, transport.ClassRedirect, 301, 1, 1, transport.ErrRedirect},
 		{"303 without a Location", answer(303, ""), refused, transport.ClassRedirect, 303, 1, 1, transport.ErrRedirect},
 		{"307", answer(307, "", "Location", "https://elsewhere.example/"), refused, transport.ClassRedirect, 307, 1, 1, transport.ErrRedirect},
@@ -387,6 +387,9 @@ func TestCancel(t *testing.T) {
 func TestOutcomeOf(t *testing.T) {
 	t.Parallel()
 	_, refused := newClient(t, following(answer(400, ""))).Do(t.Context(), request(transport.RepeatSafe))
+	ended, end := context.WithCancelCause(t.Context())
+	end(refused)
+	_, stopped := newClient(t, following(answer(200, success))).Do(ended, request(transport.RepeatSafe))
 	tests := []struct {
 		name string
 		err  error
@@ -396,6 +399,7 @@ func TestOutcomeOf(t *testing.T) {
 		{"foreign", errors.New("something else"), transport.OutcomeUnsent},
 		{"refused", refused, transport.OutcomeRefused},
 		{"wrapped", fmt.Errorf("batch 7: %w", refused), transport.OutcomeRefused},
+		{"stopped by the failure of another call", stopped, transport.OutcomeUnsent},
 		{"made by a test", &transport.NoAnswerError{Outcome: transport.OutcomeUnknown}, transport.OutcomeUnknown},
 	}
 	for _, tt := range tests {

@@ -71,7 +71,7 @@ func (r Request) MarshalJSON() ([]byte, error) { return json.Marshal(r.Operation
 type Answer struct {
 	// Status is the HTTP status, a 2xx.
 	Status int
-	// Body is the JSON object of the answer.
+	// Body is the JSON object of the answer; empty for a 204.
 	Body []byte
 	// Attempts counts the tries, the successful one included.
 	Attempts int
