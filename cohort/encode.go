@@ -34,66 +34,92 @@ func appendName(dst []byte, s secrets, c Cohort) []byte {
 	return append(dst, `"}`...)
 }
 
-// appendChanges encodes the body that changes a cohort's members: at most one object that removes, then at most one that adds, each
-// with the lists that have something in them. The flag of an addition is left out, since absent means false.
+// A group is the changes of one direction and one kind: one list on the wire.
+const (
+	kinds  = int(identity.DeviceIDKind) // external ID, alias, device ID
+	groups = 2 * kinds
+)
+
+// lists are the wire's names for the groups of one direction, in the order of the kinds.
+var lists = [kinds]string{`"user_ids":[`, `"aliases":[`, `"device_ids":[`}
+
+// group numbers the groups in the order in which they stand on the wire: removals first.
+func (c *Change) group() int {
+	return int(c.direction-removal)*kinds + int(c.id.Kind()-identity.ExternalIDKind)
+}
+
+// appendChanges encodes the body that changes a cohort's members, at most [MaxIdentifiers] of them: at most one object that removes, then at most
+// one that adds, each with the lists that have something in them. The flag of an addition is left out, since absent means false.
 func appendChanges(dst []byte, s secrets, cohortID string, changes []Change) []byte {
-	var counts [addition + 1][identity.DeviceIDKind + 1]int
+	var counts, ends [groups]int
 	for i := range changes {
-		c := &changes[i]
-		counts[c.direction][c.id.Kind()]++
+		counts[changes[i].group()]++
 	}
+	// Changes of several groups are put in order by group, so that each list is written in a loop of its own.
+	var order [MaxIdentifiers]uint16
+	mixed := len(changes) > 0 && counts[changes[0].group()] < len(changes)
+	if mixed {
+		for g := 1; g < groups; g++ {
+			ends[g] = ends[g-1] + counts[g-1]
+		}
+		for i := range changes {
+			g := changes[i].group()
+			order[ends[g]] = uint16(i)
+			ends[g]++
+		}
+	}
+
 	dst = appendEnvelope(dst, s, cohortID)
 	dst = append(dst, `"cohort_changes":[`...)
-	first := true
-	for _, d := range [...]direction{removal, addition} {
-		if counts[d] == [identity.DeviceIDKind + 1]int{} {
-			continue
+	for first := 0; first < groups; first += kinds {
+		separator := byte('{')
+		for kind, name := range lists {
+			g := first + kind
+			if counts[g] == 0 {
+				continue
+			}
+			dst = append(dst, separator)
+			dst = append(dst, name...)
+			if mixed {
+				dst = appendList(dst, changes, order[ends[g]-counts[g]:ends[g]])
+			} else {
+				dst = appendList(dst, changes, nil)
+			}
+			separator = ','
 		}
-		if !first {
-			dst = append(dst, ',')
+		if separator == '{' {
+			continue // nothing in this direction
 		}
-		first = false
-		dst = appendObject(dst, changes, d, &counts[d])
+		if first == 0 {
+			dst = append(dst, `,"should_remove":true`...)
+		}
+		dst = append(dst, '}', ',')
+	}
+	if len(changes) > 0 {
+		dst = dst[:len(dst)-1] // the last comma
 	}
 	return append(dst, `]}`...)
 }
 
-// The wire names of the identifiers, in the order in which an object lists them.
-var lists = [...]struct {
-	kind identity.Kind
-	name string
-}{
-	{identity.ExternalIDKind, `"user_ids":[`},
-	{identity.AliasKind, `"aliases":[`},
-	{identity.DeviceIDKind, `"device_ids":[`},
-}
-
-func appendObject(dst []byte, changes []Change, d direction, counts *[identity.DeviceIDKind + 1]int) []byte {
-	separator := byte('{')
-	for _, list := range lists {
-		if counts[list.kind] == 0 {
-			continue
-		}
-		dst = append(dst, separator)
-		dst = append(dst, list.name...)
-		separator = ','
-		for i := range changes {
-			c := &changes[i]
-			if c.direction != d || c.id.Kind() != list.kind {
-				continue
-			}
-			if list.kind == identity.AliasKind {
-				dst = appendAlias(dst, c.id)
-			} else {
-				dst = appendString(dst, c.id.Value(), ',')
-			}
-		}
-		dst[len(dst)-1] = ']' // in place of the last comma
+// appendList encodes the identifiers of one group and closes their list. Which changes are of the group is told by their indexes; nil
+// stands for all.
+func appendList(dst []byte, changes []Change, group []uint16) []byte {
+	n := len(changes)
+	if group != nil {
+		n = len(group)
 	}
-	if d == removal {
-		dst = append(dst, `,"should_remove":true`...)
+	for i := range n {
+		if group != nil {
+			i = int(group[i])
+		}
+		if id := &changes[i].id; id.Kind() == identity.AliasKind {
+			dst = appendAlias(dst, *id)
+		} else {
+			dst = appendString(dst, id.Value(), ',')
+		}
 	}
-	return append(dst, '}')
+	dst[len(dst)-1] = ']' // in place of the last comma
+	return dst
 }
 
 // appendAlias encodes an alias, and the comma after it.
@@ -115,47 +141,45 @@ func wireSize(id identity.ID) int {
 	return 2*(len(alias.Name)+len(alias.Label)) + len(`{"alias_name":"","alias_label":""},`)
 }
 
-// appendString encodes s, which must be valid UTF-8, as a JSON string, and the byte that follows it. Almost every identifier can be copied as it
-// is. So it is copied at once, and only if it held a byte to escape it is done again, with care.
-func appendString(dst []byte, s string, next byte) []byte {
-	n := len(dst)
-	if need := len(s) + len(`""`) + 1; cap(dst)-n < need {
-		dst = slices.Grow(dst, need)
-	}
-	if out := dst[n : n+len(s)+3]; copyPlain(out[1:], s) {
-		out[0], out[len(s)+1], out[len(s)+2] = '"', '"', next
-		return dst[:n+len(out)]
-	}
-	dst = appendEscaped(append(dst, '"'), s)
-	return append(dst, '"', next)
-}
-
 // Eight bytes at a time: every byte of ones is 1, every byte of tops is 0x80.
 const (
 	ones = 0x0101010101010101
 	tops = 0x8080808080808080
 )
 
-// copyPlain copies s to dst, which must not be shorter, and reports whether s surely needs no escape.
-func copyPlain(dst []byte, s string) bool {
-	if len(s) < 8 || len(dst) < len(s) {
-		for i := range len(s) {
-			if mustEscape(s[i]) {
-				return false
-			}
-		}
-		copy(dst, s)
-		return true
+// appendString encodes s, which must be valid UTF-8, as a JSON string, and the byte that follows it. Almost every identifier can be copied as it
+// is. So it is copied at once, eight bytes at a time, and only if one of them may have to be escaped it is done again, with care.
+func appendString(dst []byte, s string, next byte) []byte {
+	start, end := len(dst), len(dst)+len(s)+len(`""`)
+	if cap(dst) <= end {
+		dst = slices.Grow(dst, end+1-start)
 	}
+	if len(s) < 8 {
+		return appendCarefully(dst, s, next)
+	}
+	whole := s
+	out := dst[start : end+1]
+	text := out[1 : 1+len(s)]
 	w := load(s[len(s)-8:]) // the rest, together with some bytes that come again
-	binary.LittleEndian.PutUint64(dst[len(s)-8:], w)
+	binary.LittleEndian.PutUint64(text[len(s)-8:], w)
 	found := suspect(w)
-	for i := 0; i < len(s)-8; i += 8 {
-		w := load(s[i : i+8])
-		found |= suspect(w)
-		binary.LittleEndian.PutUint64(dst[i:i+8], w)
+	for len(s) > 16 && len(text) > 16 {
+		v, w := load(s), load(s[8:])
+		found |= suspect(v) | suspect(w)
+		binary.LittleEndian.PutUint64(text, v)
+		binary.LittleEndian.PutUint64(text[8:], w)
+		s, text = s[16:], text[16:]
 	}
-	return found&tops == 0
+	if len(s) > 8 && len(text) > 8 {
+		w := load(s)
+		found |= suspect(w)
+		binary.LittleEndian.PutUint64(text, w)
+	}
+	if found&tops != 0 {
+		return appendCarefully(dst, whole, next)
+	}
+	out[0], out[len(out)-2], out[len(out)-1] = '"', '"', next
+	return dst[:end+1]
 }
 
 // load returns the first eight bytes of s. The compiler makes one load of it.
@@ -172,19 +196,24 @@ func suspect(w uint64) uint64 {
 	return ((w - ('"'+1)*ones) | ((w ^ '\\'*ones) - ones)) &^ w
 }
 
-func mustEscape(c byte) bool { return c < ' ' || c == '"' || c == '\\' }
-
-func appendEscaped(dst []byte, s string) []byte {
+// appendCarefully encodes s byte by byte, and the byte that follows it.
+func appendCarefully(dst []byte, s string, next byte) []byte {
 	const hex = "0123456789abcdef"
+	dst = append(dst, '"')
+	done := 0
 	for i := range len(s) {
-		switch c := s[i]; {
-		case !mustEscape(c):
-			dst = append(dst, c)
-		case c < ' ':
+		c := s[i]
+		if c >= ' ' && c != '"' && c != '\\' {
+			continue
+		}
+		dst = append(dst, s[done:i]...)
+		done = i + 1
+		if c < ' ' {
 			dst = append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
-		default:
+		} else {
 			dst = append(dst, '\\', c)
 		}
 	}
-	return dst
+	dst = append(dst, s[done:]...)
+	return append(dst, '"', next)
 }
