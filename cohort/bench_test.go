@@ -99,10 +99,10 @@ func uuids(n int) iter.Seq2[string, error] {
 	}
 }
 
-func externalIDs(ids iter.Seq2[string, error]) iter.Seq2[identity.ID, error] {
-	return func(yield func(identity.ID, error) bool) {
+func additions(ids iter.Seq2[string, error]) iter.Seq2[cohort.Change, error] {
+	return func(yield func(cohort.Change, error) bool) {
 		for id, err := range ids {
-			if !yield(identity.ExternalID(id), err) {
+			if !yield(cohort.Add(identity.ExternalID(id)), err) {
 				return
 			}
 		}
@@ -235,7 +235,7 @@ func BenchmarkApply(b *testing.B) {
 			}
 			plain.add(from)
 			from = now()
-			report, err := importer.Apply(b.Context(), "camp-481", cohort.AddAll(externalIDs(uuids(part))))
+			report, err := importer.Apply(b.Context(), "camp-481", additions(uuids(part)))
 			if err != nil || report.Adds.Accepted != part {
 				b.Fatal(report, err)
 			}
@@ -262,7 +262,7 @@ func BenchmarkApplyMemory(b *testing.B) {
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)
 		before, most, calls := m.HeapInuse, m.HeapInuse, 0
-		_, err := importer.Apply(b.Context(), "camp-481", cohort.AddAll(externalIDs(uuids(n))), cohort.OnProgress(func(cohort.Progress) {
+		_, err := importer.Apply(b.Context(), "camp-481", additions(uuids(n)), cohort.OnProgress(func(cohort.Progress) {
 			if calls++; calls%50 == 0 {
 				runtime.ReadMemStats(&m)
 				most = max(most, m.HeapInuse)
