@@ -13,17 +13,20 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/cohortkit/cohortkit/identity"
+	"github.com/cohortkit/cohortkit/transport"
 )
 
 // Apply sends changes to the members of a cohort and returns when every one of them has come to its end.
 //
 // The source yields a change or an error for each row. An [*identity.RejectError] is a row that cannot be sent: it is counted and the run
 // goes on. Any other error ends the run with a [*RowError]: requests under way are finished, what was not yet sent is counted as unsent. The
-// first request that is refused, or whose outcome stays unknown after all repeats, ends the run too, and so does the context, at once.
+// first request that is refused, or whose outcome stays unknown after all repeats, ends the run too, and so does the context, at once; a source
+// that waits must heed it, since it is read in the calling goroutine. If any outcome stays unknown, the error is [transport.ErrOutcomeUnknown]
+// too. Errors come from the source of the import key (see [keys.SourceError]), the source of the changes, the context or [transport.Client.Do].
 // The Report is complete in every case.
 //
 // Apply fails with an [*InvalidError] before anything is sent or read.
-func (im *Importer) Apply(ctx context.Context, cohortID string, changes iter.Seq2[Change, error], opts ...ApplyOption) (Report, error) {
+func (im *Importer) Apply(ctx context.Context, cohortID string, changes iter.Seq2[Change, error], opts ...RunOption) (Report, error) {
 	report := Report{CohortID: cohortID}
 	if err := validateID(cohortID); err != nil {
 		return report, err
@@ -34,11 +37,15 @@ func (im *Importer) Apply(ctx context.Context, cohortID string, changes iter.Seq
 	r := newRun(ctx, im, cohortID)
 	defer r.stop() // also if the source panics: then what has not begun does not begin
 	for _, o := range opts {
+		if o == nil {
+			return report, &InvalidError{Field: "option", Problem: "is nil", Next: "leave it out"}
+		}
 		o.applyRun(&r.config)
 	}
 	readErr := r.read(changes)
+	ctxErr := contextError(ctx) // a source that heeds the context may have ended in the middle, without a word
 	sendErr := r.senders.Wait()
-	return r.finish(readErr, sendErr)
+	return r.finish(cmp.Or(readErr, ctxErr), sendErr)
 }
 
 // run is one run of Apply. The goroutine that called Apply reads the source and fills batches; each batch is sent by a goroutine of its
@@ -64,12 +71,13 @@ type run struct {
 	overlong int
 
 	// shared
-	slots    chan struct{} // one for each batch under way
-	failed   atomic.Bool   // some batch came to a bad end, and ended the run
-	window   *window
-	maxBytes atomic.Int64 // of a batch; shrinks when the endpoint finds one too large
-	rowsRead atomic.Int64
-	turn     chan struct{} // held by whoever reports progress
+	slots     chan struct{} // one for each batch under way
+	failed    atomic.Bool   // some batch came to a bad end, and ended the run
+	abandoned atomic.Bool   // a callback ended the goroutine of a batch, and the run
+	window    *window
+	maxBytes  atomic.Int64 // of a batch; shrinks when the endpoint finds one too large
+	rowsRead  atomic.Int64
+	turn      chan struct{} // held by whoever reports progress
 
 	mu             sync.Mutex
 	ended          []*batch // came to their end; the reader has not heard yet
@@ -126,7 +134,7 @@ func (r *run) reject(err error) error {
 	}
 	r.rows.Rejected++
 	for _, f := range r.config.onReject {
-		f(Rejection{Row: r.rows.Read, Reason: rejection})
+		f(Rejection{Row: r.rows.Read, Err: rejection})
 	}
 	if r.config.strict {
 		return &RowError{Row: r.rows.Read, Err: rejection}
@@ -238,6 +246,15 @@ func (r *run) recycle() {
 	r.open = r.members.newBatch()
 }
 
+// contextError returns the error of a context that has ended, and its cause where that is another.
+func contextError(ctx context.Context) error {
+	err, cause := ctx.Err(), context.Cause(ctx)
+	if err == nil || errors.Is(cause, err) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", err, cause)
+}
+
 // finish draws up the report and names what ended the run.
 func (r *run) finish(readErr, sendErr error) (Report, error) {
 	for _, c := range r.open.changes {
@@ -247,21 +264,20 @@ func (r *run) finish(readErr, sendErr error) (Report, error) {
 	if r.overlong > 0 {
 		report.Warnings = append(report.Warnings, Warning{WarnOverlong, r.overlong})
 	}
-	var ctxErr error
-	if r.ctx.Err() != nil && report.Adds.Unsent+report.Removals.Unsent+r.rows.Unprocessed > 0 {
-		ctxErr = r.ctx.Err()
-		if cause := context.Cause(r.ctx); !errors.Is(cause, ctxErr) {
-			ctxErr = fmt.Errorf("%w: %w", ctxErr, cause)
-		}
+	err := cmp.Or(readErr, sendErr)
+	if err == nil && r.abandoned.Load() {
+		err = errors.New("a callback ended the goroutine of a request")
 	}
-	switch err := cmp.Or(readErr, sendErr, ctxErr); {
-	case err == nil:
+	if err == nil {
 		return report, nil
-	case readErr != nil && sendErr != nil:
-		return report, fmt.Errorf("cohort: apply: %w; besides, a request failed: %w", readErr, sendErr)
-	default:
-		return report, fmt.Errorf("cohort: apply: %w", err)
 	}
+	if readErr != nil && sendErr != nil {
+		err = fmt.Errorf("%w; besides, a request failed: %w", readErr, sendErr)
+	}
+	if report.Adds.Unknown+report.Removals.Unknown > 0 && !errors.Is(err, transport.ErrOutcomeUnknown) {
+		err = fmt.Errorf("%w; besides, of other requests: %w", err, transport.ErrOutcomeUnknown)
+	}
+	return report, fmt.Errorf("cohort: apply: %w", err)
 }
 
 func (r *run) tally(d direction) *Tally {
@@ -274,13 +290,13 @@ func (r *run) tally(d direction) *Tally {
 // validate reports why the change cannot be sent, as an [*identity.RejectError].
 func (c Change) validate() error {
 	if c.direction == noDirection {
-		return &identity.RejectError{Field: "change", Reason: ReasonNoDirection}
+		return &identity.RejectError{Field: "change", Reason: ReasonNoDirection, Hint: "make it with Add or Remove"}
 	}
 	if err := c.id.Validate(); err != nil {
 		return err
 	}
 	if wireSize(c.id) > 2*maxIdentifierBytes {
-		return &identity.RejectError{Field: c.id.Kind().String(), Reason: ReasonTooLong}
+		return &identity.RejectError{Field: c.id.Kind().String(), Reason: ReasonTooLong, Hint: "look at the column that it comes from"}
 	}
 	return nil
 }

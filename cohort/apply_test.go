@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"iter"
 	"net/http"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -106,13 +107,13 @@ func TestApplyRejects(t *testing.T) {
 		}
 	}
 	want := []cohort.Rejection{
-		{Row: 2, Reason: &identity.RejectError{Field: "change", Reason: cohort.ReasonNoDirection}},
-		{Row: 3, Reason: &identity.RejectError{Field: "external_id", Reason: identity.ReasonEmpty}},
-		{Row: 4, Reason: &identity.RejectError{Field: "device_id", Reason: identity.ReasonInvalidUTF8}},
-		{Row: 5, Reason: &identity.RejectError{Field: "alias_name", Reason: identity.ReasonControlCharacter}},
-		{Row: 6, Reason: &identity.RejectError{Field: "alias_label", Reason: identity.ReasonEmpty}},
-		{Row: 7, Reason: &identity.RejectError{Field: "row", Reason: identity.ReasonUnreadable}},
-		{Row: 8, Reason: &identity.RejectError{Field: "identifier", Reason: identity.ReasonNoIdentifier}},
+		{Row: 2, Err: &identity.RejectError{Field: "change", Reason: cohort.ReasonNoDirection, Hint: "make it with Add or Remove"}},
+		{Row: 3, Err: &identity.RejectError{Field: "external_id", Reason: identity.ReasonEmpty}},
+		{Row: 4, Err: &identity.RejectError{Field: "device_id", Reason: identity.ReasonInvalidUTF8}},
+		{Row: 5, Err: &identity.RejectError{Field: "alias_name", Reason: identity.ReasonControlCharacter}},
+		{Row: 6, Err: &identity.RejectError{Field: "alias_label", Reason: identity.ReasonEmpty}},
+		{Row: 7, Err: &identity.RejectError{Field: "row", Reason: identity.ReasonUnreadable}},
+		{Row: 8, Err: &identity.RejectError{Field: "identifier", Reason: identity.ReasonNoIdentifier}},
 	}
 	t.Run("counted", func(t *testing.T) {
 		t.Parallel()
@@ -142,7 +143,7 @@ func TestApplyRejects(t *testing.T) {
 			var got []cohort.Rejection
 			report, err := apply(t.Context(), t, s.importer(t), bad, cohort.Strict(), cohort.OnReject(func(r cohort.Rejection) { got = append(got, r) }))
 			row, ok := errors.AsType[*cohort.RowError](err)
-			if !ok || row.Row != 2 || !cmp.Equal(row.Err, error(want[0].Reason)) {
+			if !ok || row.Row != 2 || !cmp.Equal(row.Err, error(want[0].Err)) {
 				t.Errorf("error %v, want a RowError of row 2 around its rejection", err)
 			}
 			if diff := cmp.Diff(want[:1], got); diff != "" {
@@ -511,6 +512,41 @@ func TestApplyOverlong(t *testing.T) {
 		}
 		if want := "987 bytes"; !strings.Contains(report.String(), want) {
 			t.Errorf("the report does not say %q: %v", want, report)
+		}
+	})
+}
+
+// TestApplySourceEndsInSilence has a source that heeds the context by ending, as if that were all it had. It must not pass for a complete run.
+func TestApplySourceEndsInSilence(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		source := func(yield func(cohort.Change, error) bool) {
+			for c, err := range adds(cohort.MaxIdentifiers) {
+				if !yield(c, err) {
+					return
+				}
+			}
+			synctest.Wait()
+			cancel()
+		}
+		report, err := apply(ctx, t, s.importer(t), source)
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("error %v with %v, want context.Canceled", err, report)
+		}
+	})
+}
+
+// TestApplyCallbackEndsItsGoroutine has a callback that does what FailNow does. The run ends; nobody waits for ever.
+func TestApplyCallbackEndsItsGoroutine(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		report, err := s.importer(t, cohort.WithInFlight(2)).Apply(t.Context(), campaign, adds(10*cohort.MaxIdentifiers),
+			cohort.OnProgress(func(cohort.Progress) { runtime.Goexit() }))
+		if err == nil || report.Adds.Accepted == 0 || report.Adds.Unsent == 0 {
+			t.Errorf("want some accepted, some unsent, and an error: %v, %v", report, err)
 		}
 	})
 }

@@ -72,6 +72,10 @@ func RemoveAll(ids iter.Seq2[identity.ID, error]) iter.Seq2[Change, error] {
 
 func changes(ids iter.Seq2[identity.ID, error], d direction) iter.Seq2[Change, error] {
 	return func(yield func(Change, error) bool) {
+		if ids == nil {
+			yield(Change{}, &InvalidError{Field: "identifiers", Problem: "are nil", Next: "give a sequence; an empty one is fine"})
+			return
+		}
 		for id, err := range ids {
 			c := Change{id: id, direction: d}
 			if err != nil {

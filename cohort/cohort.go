@@ -18,7 +18,8 @@ type Cohort struct {
 	// Name is what the drop-down of the dashboard's cohort filter shows. Sending another name renames the cohort. Whether two cohorts may
 	// have one name is undocumented; nobody could tell them apart.
 	Name string
-	// CreatedAt is when the cohort was created at the partner. It travels in UTC with milliseconds.
+	// CreatedAt is when the cohort was created at the partner. It travels in UTC, with milliseconds where
+	// it has any.
 	CreatedAt time.Time
 }
 

@@ -3,6 +3,7 @@ package cohort
 import (
 	"encoding/binary"
 	"slices"
+	"time"
 
 	"github.com/cohortkit/cohortkit/identity"
 	"github.com/cohortkit/cohortkit/keys"
@@ -30,7 +31,11 @@ func appendName(dst []byte, s secrets, c Cohort) []byte {
 	dst = append(dst, `"name":`...)
 	dst = appendString(dst, c.Name, ',')
 	dst = append(dst, `"created_at":"`...)
-	dst = c.CreatedAt.UTC().AppendFormat(dst, "2006-01-02T15:04:05.999Z07:00")
+	layout := "2006-01-02T15:04:05Z07:00"
+	if c.CreatedAt.Nanosecond() >= int(time.Millisecond) {
+		layout = "2006-01-02T15:04:05.000Z07:00"
+	}
+	dst = c.CreatedAt.UTC().AppendFormat(dst, layout)
 	return append(dst, `"}`...)
 }
 

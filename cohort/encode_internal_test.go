@@ -97,7 +97,7 @@ func TestAppendName(t *testing.T) {
 	}{
 		{"UTC", time.Date(2025, 3, 2, 8, 15, 0, 0, time.UTC), "2025-03-02T08:15:00Z"},
 		{"an offset becomes UTC", time.Date(2025, 3, 2, 13, 15, 0, 0, east), "2025-03-02T08:15:00Z"},
-		{"milliseconds stay", time.Date(2025, 3, 2, 8, 15, 0, 120e6, time.UTC), "2025-03-02T08:15:00.12Z"},
+		{"milliseconds stay", time.Date(2025, 3, 2, 8, 15, 0, 120e6, time.UTC), "2025-03-02T08:15:00.120Z"},
 		{"finer is cut", time.Date(2025, 3, 2, 8, 15, 0, 999_999_999, time.UTC), "2025-03-02T08:15:00.999Z"},
 	}
 	for _, tt := range tests {

@@ -12,7 +12,7 @@ var ErrInconclusive = errors.New("cohort: the check is inconclusive")
 
 // InvalidError is an argument that cannot be sent. It comes before any request.
 type InvalidError struct {
-	Field   string // the argument: "cohort id", "cohort name", "cohort created-at", "workspace", "client" or an option
+	Field   string // the argument: "cohort id", "cohort name", "cohort created-at", "changes", "workspace", "client" or an option
 	Problem string // what is wrong with it, as the tail of a sentence
 	Next    string // what to do, as a sentence without its full stop
 }

@@ -103,8 +103,8 @@ func ExampleImporter_Apply() {
 	}))
 	fmt.Println(report, err)
 	// Output:
-	// row 2: identity: external_id rejected: empty: fill the field, or leave out the identifier
-	// row 3: identity: external_id rejected: control_character: strip line breaks and other control characters where the value is read
+	// row 2: external_id rejected: empty: fill the field, or leave out the identifier
+	// row 3: external_id rejected: control_character: strip line breaks and other control characters where the value is read
 	// cohort "camp-481": 4 rows (1 duplicate, 2 rejected); 1 removal: 1 accepted; 1 request <nil>
 }
 
@@ -163,7 +163,7 @@ func ExampleAddAll() {
 		cohort.OnReject(func(r cohort.Rejection) { fmt.Println(r) }))
 	fmt.Println(report, err)
 	// Output:
-	// row 4: identity: person rejected: only_devices: an identified user is not matched by device ID; give the external ID or an alias that the rules allow
+	// row 4: person rejected: only_devices: an identified user is not matched by device ID; give the external ID or an alias that the rules allow
 	// cohort "camp-481": 4 rows (1 rejected); 3 adds: 3 accepted; 1 request <nil>
 }
 

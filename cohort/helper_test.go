@@ -224,7 +224,7 @@ func checkSums(t *testing.T, r cohort.Report) {
 }
 
 // apply runs Apply and checks the sums.
-func apply(ctx context.Context, t *testing.T, im *cohort.Importer, changes iter.Seq2[cohort.Change, error], opts ...cohort.ApplyOption) (cohort.Report, error) {
+func apply(ctx context.Context, t *testing.T, im *cohort.Importer, changes iter.Seq2[cohort.Change, error], opts ...cohort.RunOption) (cohort.Report, error) {
 	t.Helper()
 	report, err := im.Apply(ctx, campaign, changes, opts...)
 	checkSums(t, report)

@@ -37,7 +37,8 @@ type Importer struct {
 //
 // The workspace is the customer's stable name as the caller knows it, never a key: it names the customer in metrics and decides whose turn it is
 // in the Client's quota. NewImporter fails, before anything is sent, with an [*InvalidError], or with the errors of
-// [keys.Credentials.Validate]: a missing key, or an instance without a partner key.
+// [keys.Credentials.Validate]: a missing key, or an instance without a partner key. The partner key is asked for once, here; the import key before
+// every request.
 func NewImporter(client *transport.Client, workspace string, credentials keys.Credentials, opts ...Option) (*Importer, error) {
 	if client == nil {
 		return nil, &InvalidError{Field: "client", Problem: "is nil", Next: "make one with transport.New"}
@@ -55,6 +56,9 @@ func NewImporter(client *transport.Client, workspace string, credentials keys.Cr
 	}
 	cfg := config{limiter: client.Quota().Share(workspace), inFlight: defaultInFlight}
 	for _, o := range opts {
+		if o == nil {
+			return nil, &InvalidError{Field: "option", Problem: "is nil", Next: "leave it out"}
+		}
 		if err := o.apply(&cfg); err != nil {
 			return nil, err
 		}
@@ -137,8 +141,8 @@ type end struct {
 	cause    keys.Cause // of a 401
 }
 
-// post sends a message with the key that the source has now. If that key is refused and the source then has another, the message is sent
-// once more with that one.
+// post sends a message with the key that the source has now. If that key is refused and the source has another, the message is sent once more
+// with that one.
 func (im *Importer) post(ctx context.Context, m message) (end, error) {
 	waits := ctx
 	if m.begin != nil {
@@ -149,33 +153,41 @@ func (im *Importer) post(ctx context.Context, m message) (end, error) {
 		return end{outcome: m.earlier}, err
 	}
 	first, err := im.postWith(ctx, m, key)
-	if !im.tell(key, first) {
-		return first, err
-	}
-	other, keyErr := im.importKey(waits)
-	if keyErr != nil || other == key {
+	other, ok := im.another(waits, key, first)
+	if !ok {
 		return first, err
 	}
 	m.earlier = first.outcome
 	second, otherErr := im.postWith(ctx, m, other)
-	im.tell(other, second)
-	if second.attempts == 0 {
+	im.another(waits, other, second)
+	switch {
+	case second.attempts == 0:
 		return first, fmt.Errorf("%w; and with the other key of the source: %w", err, otherErr)
+	case second.status == http.StatusUnauthorized:
+		otherErr = fmt.Errorf("both data import keys of the source are refused, so suspect the partner key or the instance: %w; and before: %w", otherErr, err)
 	}
 	second.attempts += first.attempts
 	return second, otherErr
 }
 
-// tell lets the source of the key hear how the key fared, and reports whether the source has another one now.
-func (im *Importer) tell(key keys.ImportKey, e end) (another bool) {
+// another lets the source of the key hear how the key fared, and returns the key that is worth another try, if there is one.
+func (im *Importer) another(ctx context.Context, key keys.ImportKey, e end) (other keys.ImportKey, ok bool) {
 	switch {
-	case im.listener == nil:
 	case e.outcome == transport.OutcomeAccepted:
-		im.listener.Accepted(key)
-	case e.status == http.StatusUnauthorized:
-		return im.listener.Refused(key, e.cause)
+		if im.listener != nil {
+			im.listener.Accepted(key)
+		}
+		return keys.ImportKey{}, false
+	case e.status != http.StatusUnauthorized:
+		return keys.ImportKey{}, false
+	case im.listener != nil:
+		other, ok = im.listener.Refused(key, e.cause)
+		return other, ok && other.Validate() == nil && other != key
+	case !e.cause.SuspectsImportKey():
+		return keys.ImportKey{}, false
 	}
-	return false
+	other, err := im.importKey(ctx)
+	return other, err == nil && other != key
 }
 
 func (im *Importer) importKey(ctx context.Context) (keys.ImportKey, error) {

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -44,7 +45,7 @@ func (r *ring) Accepted(key keys.ImportKey) {
 	r.accepted[key.Fingerprint()]++
 }
 
-func (r *ring) Refused(key keys.ImportKey, cause keys.Cause) (again bool) {
+func (r *ring) Refused(key keys.ImportKey, cause keys.Cause) (other keys.ImportKey, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.refused == nil {
@@ -54,7 +55,7 @@ func (r *ring) Refused(key keys.ImportKey, cause keys.Cause) (again bool) {
 	if cause.SuspectsImportKey() && !r.next.IsZero() {
 		r.now = r.next
 	}
-	return r.now != key
+	return r.now, r.now != key
 }
 
 // fingerprints returns the fingerprint of the key of each request.
@@ -188,9 +189,58 @@ type cancelling struct {
 	cancel func()
 }
 
-func (c *cancelling) Refused(key keys.ImportKey, cause keys.Cause) bool {
+func (c *cancelling) Refused(key keys.ImportKey, cause keys.Cause) (keys.ImportKey, bool) {
 	c.cancel()
 	return c.ring.Refused(key, cause)
+}
+
+// TestSilentSourceAskedAgain has a source that is no Listener and was rotated behind its back: a suspect refusal asks it once more.
+func TestSilentSourceAskedAgain(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name  string
+		cause brazetest.Refusal
+		posts int
+		want  cohort.Tally
+	}{
+		{"import key", brazetest.WrongImportKey, 2, cohort.Tally{Accepted: 5}},
+		{"partner key", brazetest.WrongPartnerKey, 1, cohort.Tally{Refused: 5}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s := newStage(t)
+				ring := []keys.ImportKey{s.importKey, s.workspace.GenerateKey(s.partner)}
+				s.server.Inject(brazetest.Users(), brazetest.Unauthorized(tt.cause))
+				credentials := s.credentials()
+				asked := 0
+				credentials.ImportKey = keys.Func(func(context.Context) (keys.ImportKey, error) {
+					asked++
+					return ring[min(asked, 2)-1], nil
+				})
+				report, err := apply(t.Context(), t, newImporter(t, s.client(t), credentials), adds(5))
+				if report.Adds != tt.want || report.Requests != tt.posts || (err == nil) != (tt.want.Refused == 0) {
+					t.Errorf("want %v in %d requests: %v, %v", tt.want, tt.posts, report, err)
+				}
+			})
+		})
+	}
+}
+
+// TestBothKeysRefused shows that the error names the suspects that are left.
+func TestBothKeysRefused(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		s.server.Inject(brazetest.Users(), brazetest.Unauthorized(brazetest.WrongImportKey)).Times(2)
+		credentials := s.credentials()
+		credentials.ImportKey = &ring{now: s.importKey, next: s.workspace.GenerateKey(s.partner)}
+		err := newImporter(t, s.client(t), credentials).Check(t.Context())
+		if !errors.Is(err, transport.ErrUnauthorized) || !strings.Contains(err.Error(), "suspect the partner key or the instance") {
+			t.Errorf("error %v, want the partner key and the instance suspected", err)
+		}
+	})
 }
 
 // TestKeyFileSwapped replaces a mounted secret in the middle of a run, after the old key was invalidated.

@@ -4,11 +4,11 @@ import (
 	"bytes"
 	"context"
 	"iter"
-	"net/http"
 	"runtime/pprof"
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/cohortkit/cohortkit/cohort"
 	"github.com/cohortkit/cohortkit/transport"
@@ -28,18 +28,13 @@ func TestApplyLeak(t *testing.T) { //nolint:paralleltest // the profile is about
 			do()
 		}
 	}
-	tests := []struct {
+	type test struct {
 		name    string
 		fault   brazetest.Fault
 		limiter transport.Limiter
 		run     func(context.Context, context.CancelFunc, *cohort.Importer)
-	}{
-		{name: "good"},
-		{name: "refused", fault: brazetest.Status(http.StatusBadRequest)},
-		{name: "locked", fault: brazetest.Locked()},
-		{name: "dropped", fault: brazetest.DropConnection()},
-		{name: "cut off", fault: brazetest.TruncateBody(5)},
-		{name: "endless body", fault: brazetest.EndlessBody()},
+	}
+	tests := []test{
 		{name: "the source fails", run: func(ctx context.Context, _ context.CancelFunc, im *cohort.Importer) {
 			_, _ = im.Apply(ctx, campaign, failing(30_000, 15_500, errSource))
 		}},
@@ -62,6 +57,9 @@ func TestApplyLeak(t *testing.T) { //nolint:paralleltest // the profile is about
 			_ = im.SetName(ctx, cohort.Cohort{})
 		}},
 	}
+	for _, f := range faults() {
+		tests = append(tests, test{name: f.name, fault: f.fault})
+	}
 	profile := pprof.Lookup("goroutineleak")
 	for _, tt := range tests { //nolint:paralleltest // as above
 		t.Run(tt.name, func(t *testing.T) {
@@ -73,7 +71,7 @@ func TestApplyLeak(t *testing.T) { //nolint:paralleltest // the profile is about
 				if limiter == nil {
 					limiter = open{}
 				}
-				client := s.client(t, transport.WithRetryPolicy(transport.NoRepeat()))
+				client := s.client(t, transport.WithRetryPolicy(transport.RetryPolicy{MaxAttempts: 1, AttemptTimeout: time.Second}))
 				im := newImporter(t, client, s.credentials(), cohort.WithLimiter(limiter))
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()

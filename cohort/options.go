@@ -59,8 +59,8 @@ func WithObserver(o Observer) Option {
 	})
 }
 
-// ApplyOption changes one run of [Importer.Apply]. The order of options does not matter.
-type ApplyOption interface{ applyRun(*runConfig) }
+// RunOption changes one run, such as one of [Importer.Apply]. The order of options does not matter.
+type RunOption interface{ applyRun(*runConfig) }
 
 type runConfig struct {
 	strict     bool
@@ -68,26 +68,27 @@ type runConfig struct {
 	onProgress []func(Progress)
 }
 
-type applyOptionFunc func(*runConfig)
+type runOptionFunc func(*runConfig)
 
-func (f applyOptionFunc) applyRun(c *runConfig) { f(c) }
+func (f runOptionFunc) applyRun(c *runConfig) { f(c) }
 
 // Strict ends the run at the first rejected row, with a [*RowError]. Default: rejected rows are counted and the run goes on.
-func Strict() ApplyOption { return applyOptionFunc(func(c *runConfig) { c.strict = true }) }
+func Strict() RunOption { return runOptionFunc(func(c *runConfig) { c.strict = true }) }
 
 // OnReject is called for every rejected row, in the order of the rows, from the goroutine that called Apply. Nil calls nobody.
-func OnReject(f func(Rejection)) ApplyOption {
-	return applyOptionFunc(func(c *runConfig) {
+func OnReject(f func(Rejection)) RunOption {
+	return runOptionFunc(func(c *runConfig) {
 		if f != nil {
 			c.onReject = append(c.onReject, f)
 		}
 	})
 }
 
-// OnProgress is called after every request that came to its end, from various goroutines but never from two at once. It should be quick:
+// OnProgress is called after every request that came to its end, from various goroutines but never from two at once; it may run beside
+// OnReject. It should be quick, and must not end its goroutine, as a test's FailNow does:
 // the request's place in flight stays taken until it returns. Nil calls nobody.
-func OnProgress(f func(Progress)) ApplyOption {
-	return applyOptionFunc(func(c *runConfig) {
+func OnProgress(f func(Progress)) RunOption {
+	return runOptionFunc(func(c *runConfig) {
 		if f != nil {
 			c.onProgress = append(c.onProgress, f)
 		}

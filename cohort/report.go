@@ -63,8 +63,9 @@ func (t *Tally) count(outcome transport.Outcome, n int) {
 	}
 }
 
-// DataPoints returns how many changes the customer may be charged for: Braze counts every change that it accepts as a data point,
-// matched or not, and the unknown ones may have been accepted.
+// DataPoints estimates how many data points the run cost the customer: one for every change accepted, and for every unknown one, since it may
+// have been accepted. Cohort import is documented to consume data points; whether a change that matches nobody, changes nothing or was repeated after a
+// lost answer consumes one is not.
 func (r Report) DataPoints() int {
 	return r.Adds.Accepted + r.Adds.Unknown + r.Removals.Accepted + r.Removals.Unknown
 }
@@ -122,7 +123,7 @@ func listCounts(counts []count) string {
 // Warning is something legal that is likely wrong.
 type Warning struct {
 	Kind  WarningKind
-	Count int // rows concerned
+	Count int // how many
 }
 
 // String returns the count, what it is about and what to do.
@@ -147,16 +148,16 @@ func (k WarningKind) String() string {
 type Rejection struct {
 	// Row is the number of the row, counted from 1 in the order of the source.
 	Row int
-	// Reason says why.
-	Reason *identity.RejectError
+	// Err says why.
+	Err *identity.RejectError
 }
 
 // String returns the row and the reason.
-func (r Rejection) String() string { return fmt.Sprintf("row %d: %v", r.Row, r.Reason) }
+func (r Rejection) String() string { return fmt.Sprintf("row %d: %v", r.Row, r.Err) }
 
 // Progress is a moment of a run.
 type Progress struct {
-	Rows     int // rows read so far
+	Rows     int // rows read when a request was last begun
 	Accepted int // changes that the endpoint accepted so far
 	Requests int // requests made so far, repeats included
 }

@@ -171,8 +171,8 @@ func (e *exposure) drive(t *testing.T, address string, transporter http.RoundTri
 	defer client.CloseIdleConnections()
 	im := newImporter(t, client, credentials, cohort.WithObserver(e))
 	e.show(client, im, credentials, credentials.ImportKey, credentials.PartnerKey, struct{ Importer *cohort.Importer }{im})
-	tell := []cohort.ApplyOption{
-		cohort.OnReject(func(r cohort.Rejection) { e.show(r, r.Reason); e.showError(r.Reason) }),
+	tell := []cohort.RunOption{
+		cohort.OnReject(func(r cohort.Rejection) { e.show(r, r.Err); e.showError(r.Err) }),
 		cohort.OnProgress(func(p cohort.Progress) { e.show(p) }),
 	}
 	var details strings.Builder

@@ -9,6 +9,18 @@ import (
 // send brings one batch to its end. The first error ends the run, and does so before anybody who waits for this batch may go on, so that
 // after an unknown outcome no later change of a member is sent. The errors after it are what came of that, and count in the report alone.
 func (r *run) send(b *batch) error {
+	returned := false
+	defer func() {
+		if !returned { // a callback ended the goroutine; nobody may wait for it
+			r.abandoned.Store(true)
+			r.stop()
+		}
+		close(b.done) // before the reader finds the batch among the ended ones and uses it again
+		r.mu.Lock()
+		r.ended = append(r.ended, b)
+		r.mu.Unlock()
+		<-r.slots
+	}()
 	b.removalsFirst()
 	err := r.sendChanges(b.changes, transport.OutcomeUnsent)
 	switch {
@@ -18,11 +30,7 @@ func (r *run) send(b *batch) error {
 	default:
 		r.stop()
 	}
-	close(b.done) // before the reader finds the batch among the ended ones and uses it again
-	r.mu.Lock()
-	r.ended = append(r.ended, b)
-	r.mu.Unlock()
-	<-r.slots
+	returned = true
 	return err
 }
 

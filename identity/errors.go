@@ -41,19 +41,25 @@ const (
 //
 //	&identity.RejectError{Field: "row", Reason: identity.ReasonUnreadable}
 //
-// Neither field may carry an identifier, since rejects are logged and counted.
+// No field may carry an identifier, since rejects are logged and counted.
 type RejectError struct {
 	// Field names what is wrong: "external_id", "alias_label", "alias_name", "device_id", "identifier" or "person", or
 	// a name of the caller's, such as that of a column.
 	Field string
 	// Reason says what is wrong with it.
 	Reason Reason
+	// Hint is the next step. It may be empty for a reason of this package, which has one of its own.
+	Hint string
 }
 
-// Error returns the field, the reason and, for a reason of this package, the next step.
+// Error returns the field, the reason and the next step. It names no package, because it is about a row.
 func (e *RejectError) Error() string {
-	s := "identity: " + e.Field + " rejected: " + string(e.Reason)
-	if next := e.Reason.Next(); next != "" {
+	s := e.Field + " rejected: " + string(e.Reason)
+	next := e.Hint
+	if next == "" {
+		next = e.Reason.Next()
+	}
+	if next != "" {
 		s += ": " + next
 	}
 	return s

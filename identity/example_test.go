@@ -54,7 +54,7 @@ func ExampleRules_Choose() {
 	fmt.Println(err)
 	// Output:
 	// crm c-90
-	// identity: person rejected: only_devices: an identified user is not matched by device ID; give the external ID or an alias that the rules allow
+	// person rejected: only_devices: an identified user is not matched by device ID; give the external ID or an alias that the rules allow
 }
 
 func ExampleRules_IDs() {
@@ -70,7 +70,7 @@ func ExampleRules_IDs() {
 	}
 	// Output:
 	// external_id(redacted) <nil>
-	// none identity: row rejected: unreadable: look at this row in the source
+	// none row rejected: unreadable: look at this row in the source
 	// none connection lost
 }
 

@@ -133,9 +133,9 @@ func TestRejectErrorText(t *testing.T) {
 		want string
 	}{
 		{"a reason of the package", &identity.RejectError{Field: "row", Reason: identity.ReasonUnreadable},
-			"identity: row rejected: unreadable: look at this row in the source"},
+			"row rejected: unreadable: look at this row in the source"},
 		{"a reason of the caller", &identity.RejectError{Field: "country", Reason: "not_served"},
-			"identity: country rejected: not_served"},
+			"country rejected: not_served"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -75,14 +75,17 @@ func (s *FileSource) ImportKey(ctx context.Context) (ImportKey, error) {
 // Accepted does nothing: a key that works is no news about the file.
 func (s *FileSource) Accepted(ImportKey) {}
 
-// Refused reads the file again when the cause can be the key's fault, and reports whether it then holds another key
-// than the refused one. It is false when the file cannot be read; the next call of ImportKey tells why.
-func (s *FileSource) Refused(key ImportKey, cause Cause) (again bool) {
+// Refused reads the file again when the cause can be the key's fault, and returns what it then holds if that is another
+// key than the refused one. It returns none when the file cannot be read; the next call of ImportKey tells why.
+func (s *FileSource) Refused(key ImportKey, cause Cause) (other ImportKey, ok bool) {
 	if !cause.SuspectsImportKey() {
-		return false
+		return ImportKey{}, false
 	}
 	other, err := s.read()
-	return err == nil && other != key
+	if err != nil || other == key {
+		return ImportKey{}, false
+	}
+	return other, true
 }
 
 // read reads the file and remembers what it found. A slow reader may overwrite what a later one has found; the next

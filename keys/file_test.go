@@ -299,7 +299,7 @@ func TestFileTakenAway(t *testing.T) {
 					t.Error("a key came with the error")
 				}
 			}
-			if source.Refused(keys.NewImportKey(firstText), keys.CauseImportKey) {
+			if _, ok := source.Refused(keys.NewImportKey(firstText), keys.CauseImportKey); ok {
 				t.Error("Refused offers another key when there is none")
 			}
 			write(t, path, secondText) // the file of before, as far as size and time tell
@@ -338,8 +338,9 @@ func TestFileRefused(t *testing.T) {
 			ask(t, source, firstText) // the change cannot be seen
 			source.Accepted(first)
 			ask(t, source, firstText)
-			if got := source.Refused(tt.refused, tt.cause); got != tt.again {
-				t.Errorf("Refused = %t, want %t", got, tt.again)
+			other, ok := source.Refused(tt.refused, tt.cause)
+			if ok != tt.again || ok && other.Reveal() != tt.then || !ok && !other.IsZero() {
+				t.Errorf("Refused = %s, %t; want the key of the file and %t", other.Fingerprint(), ok, tt.again)
 			}
 			ask(t, source, tt.then)
 		})

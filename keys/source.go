@@ -3,7 +3,8 @@ package keys
 import "context"
 
 // Source gives the data import key of one workspace. It is asked before every request, so it should answer from memory
-// when it can, and a key that it answers with from then on is used from then on.
+// when it can. After a refusal that can be the import key's fault, a Source that is no Listener is asked once more for that request, and
+// the request repeated if it then has another key.
 //
 // A Source either returns a key that passes [ImportKey.Validate], or an error. The error says where the key was looked
 // for and holds nothing of it. Implementations must be safe for concurrent use and should heed the context when they
@@ -22,10 +23,11 @@ type Listener interface {
 	// the endpoint looks at the key first is undocumented.
 	Accepted(key ImportKey)
 
-	// Refused says that a request with this key was refused as unauthorized, and why, as far as is known. It returns
-	// true when the Source now has another key than this one. The caller then asks the Source again and repeats the
-	// request once with what it gets; it does not repeat a second time, whatever Refused answers then.
-	Refused(key ImportKey, cause Cause) (again bool)
+	// Refused says that a request with this key was refused as unauthorized, and why, as far as is known. When the Source knows another key that
+	// is worth a try for this request, it returns it and true. The caller then repeats the request once with that key, and tells how it fared;
+	// a second refusal of the same request is told too, but what Refused answers then is not tried. The key need not be the one that
+	// the Source gives to others: a new key can be tried on a refused request before it is trusted with all.
+	Refused(key ImportKey, cause Cause) (other ImportKey, ok bool)
 }
 
 // Func returns the [Source] that calls f each time it is asked. It suits a secret store with a client of its own; f

@@ -220,7 +220,7 @@ func (c *call) read(resp *http.Response) error {
 		return err
 	}
 	ok, listed := readObject(body)
-	if c.status == http.StatusNoContent {
+	if c.status == http.StatusNoContent && len(body) == 0 {
 		ok = true // says by itself that there is nothing to read
 	}
 	if err != nil || len(body) > most || !ok || listed {

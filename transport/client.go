@@ -114,7 +114,7 @@ func (c *Client) Format(f fmt.State, verb rune) { formatText(f, verb, c.String()
 
 // Do performs one request: it waits for the limiter, sends, and repeats as the request's [Repeat] class and the Client's
 // [RetryPolicy] allow. It returns the answer if the endpoint accepted the request, and otherwise an [*APIError] or a [*NoAnswerError],
-// from which [OutcomeOf] tells what became of it. A cancelled context ends every wait and the attempt under way at once.
+// from which [OutcomeOf] tells what became of it. A request that is not valid is another error, before anything is sent. A cancelled context ends every wait and the attempt under way at once.
 func (c *Client) Do(ctx context.Context, req Request) (Answer, error) {
 	if err := req.validate(); err != nil {
 		if req.Release != nil {

@@ -75,7 +75,7 @@ var classes = [...]struct {
 	ClassNotFound:     {"not found", ErrNotFound, "check the endpoint's address and the partner's name in the path"},
 	ClassTooLarge:     {"request too large", ErrTooLarge, "send fewer identifiers in one request"},
 	ClassMediaType:    {"unsupported media type", nil, "check that nothing on the way changes the Content-Type"},
-	ClassLocked:       {"locked", ErrLocked, "make sure that nobody else writes to the same cohort, then run again"},
+	ClassLocked:       {"locked", ErrLocked, "the cause is undocumented: make sure that nobody else writes to the same cohort, and try fewer requests at a time"},
 	ClassRateLimited:  {"rate limited", ErrRateLimited, "run again after the wait; let all clients that share the limit share one Quota"},
 	ClassUnavailable:  {"unavailable", ErrUnavailable, "run again later"},
 	ClassOther:        {"unexpected status", nil, "look at Detail"},

@@ -23,7 +23,8 @@ type RetryPolicy struct {
 	// AttemptTimeout bounds one attempt from its first byte to the end of its answer, waits excluded. Default 30 s.
 	AttemptTimeout time.Duration
 	// Budget bounds the repeats that all calls of a Client spend on an endpoint in trouble (no answer, 408, 5xx), so that an outage
-	// is not multiplied. A repeat costs one, ten successful calls give one back, up to Budget. Repeats after 423 and 429 are free. Default 100.
+	// is not multiplied. A repeat costs one, ten successful calls give one back, up to Budget; time alone gives none back.
+	// Repeats after 423 and 429 are free. Default 100.
 	Budget int
 }
 

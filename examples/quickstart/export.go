@@ -34,7 +34,7 @@ func export(ctx context.Context, out *screen, importer *cohort.Importer, c cohor
 	}
 	out.linef("   rows      %d read = %d to add + %d duplicate + %d rejected + %d unprocessed",
 		report.Rows.Read, report.Rows.Added, report.Rows.Duplicate, report.Rows.Rejected, report.Rows.Unprocessed)
-	out.linef("   sent      %d accepted, %d refused, %d unknown, %d unsent, in %d requests; at most %d data points",
+	out.linef("   sent      %d accepted, %d refused, %d unknown, %d unsent, in %d requests; about %d data points",
 		report.Adds.Accepted, report.Adds.Refused, report.Adds.Unknown, report.Adds.Unsent, report.Requests, report.DataPoints())
 	for _, w := range report.Warnings {
 		out.linef("   warning   %v", w)

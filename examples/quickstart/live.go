@@ -47,12 +47,15 @@ func (l live) export(ctx context.Context, out *screen) error {
 		return fmt.Errorf("-file: %w", err)
 	}
 
-	if err := importer.Check(ctx); errors.Is(err, cohort.ErrInconclusive) {
+	switch err := importer.Check(ctx); {
+	case err == nil:
+		out.linef("The endpoint %v accepts the keys.", endpoint)
+	case errors.Is(err, cohort.ErrInconclusive):
 		out.linef("%v", err)
-	} else if err != nil {
+	default:
 		return err
 	}
-	out.linef("The endpoint %v accepts the keys.", endpoint)
+	// A service keeps the time at which it created the cohort. All that is known here is when the file was written.
 	c := cohort.Cohort{ID: id, Name: name, CreatedAt: info.ModTime()}
 	out.linef("Export %q (%s)", c.Name, c.ID)
 	if _, err := export(ctx, out, importer, c, file); err != nil {
