@@ -9,8 +9,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/cohortkit/cohortkit/keys"
 	"github.com/cohortkit/cohortkit/transport"
+	"github.com/cohortkit/cohortkit/transport/brazetest"
 )
 
 func ExampleParseEndpoint() {
@@ -48,36 +48,45 @@ func (c canned) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: c.status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(c.body))}, nil
 }
 
+// A customer's key comes before Braze has enabled the partner for them. The endpoint's text repeats the key; the error and its Detail do not.
 func ExampleClient_Do() {
+	braze, err := brazetest.Start()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = braze.Close() }()
+	partner := braze.AddPartner("tinyclues", "Tinyclues")
+	importKey := braze.AddWorkspace("acme").GenerateKey(partner)
+
 	endpoint, err := transport.ParseEndpoint("EU-01")
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	importKey := keys.NewImportKey("5b2c-9f0e-77aa")
-	client, err := transport.New(endpoint, transport.WithHTTPClient(&http.Client{
-		Transport: canned{status: http.StatusUnauthorized, body: `{"message":"Partner not enabled for the client with client secret 5b2c-9f0e-77aa"}`},
-	}))
+	client, err := transport.New(endpoint, transport.WithHTTPClient(braze.Client()))
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	_, err = client.Do(context.Background(), transport.Request{
 		Operation: "cohort.users",
-		Path:      "/partners/acme/cohorts/users",
-		Body:      []byte(`{"client_secret":"5b2c-9f0e-77aa"}`),
-		Secrets:   []transport.Secret{importKey},
-		Repeat:    transport.RepeatSafe,
+		Path:      "/partners/tinyclues/cohorts/users",
+		Body: fmt.Appendf(nil, `{"partner_api_key":%q,"client_secret":%q,"cohort_id":"camp-481","cohort_changes":[]}`,
+			partner.Key("EU-01").Reveal(), importKey.Reveal()),
+		Secrets: []transport.Secret{partner.Key("EU-01"), importKey},
+		Limiter: client.Quota().Share("acme"),
+		Repeat:  transport.RepeatSafe,
 	})
 	if refused, ok := errors.AsType[*transport.APIError](err); ok {
 		fmt.Println(refused)
-		fmt.Println(refused.Detail())
 		fmt.Println(refused.Outcome, errors.Is(err, transport.ErrUnauthorized))
+		fmt.Println("the key is repeated:", strings.Contains(refused.Detail(), importKey.Reveal()))
 	}
 	// Output:
 	// transport: cohort.users: 401 unauthorized from EU-01 after 1 attempt; partner not enabled: ask Braze to enable the partner for the customer that owns this data import key
-	// {"message":"Partner not enabled for the client with client secret [redacted]"}
 	// refused true
+	// the key is repeated: false
 }
 
 // Two instances whose calls are counted together draw on one Quota, and the workspaces there take turns.
