@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -31,6 +32,9 @@ func run(ctx context.Context, args []string, out *screen) error {
 	if err := flags.Parse(args); err != nil {
 		flags.SetOutput(out)
 		flags.Usage()
+		if errors.Is(err, flag.ErrHelp) {
+			return nil
+		}
 		return err
 	}
 	if l.endpoint == "" {
