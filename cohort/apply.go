@@ -93,7 +93,7 @@ func newRun(ctx context.Context, im *Importer, cohortID string) *run {
 		seed:  maphash.MakeSeed(),
 		slots: make(chan struct{}, im.inFlight), window: newWindow(im.limiter, im.inFlight), turn: make(chan struct{}, 1),
 	}
-	r.open = r.members.newBatch()
+	r.open = r.newBatch()
 	r.maxBytes.Store(maxRequestBytes - envelopeBytes - int64(2*len(cohortID)))
 	return r
 }
@@ -220,7 +220,7 @@ func (r *run) dispatch() bool {
 	}
 	b := r.open
 	r.rowsRead.Store(int64(r.rows.Read))
-	r.senders.Go(func() error { return r.send(b) })
+	r.senders.Go(b.send)
 	r.recycle()
 	return true
 }
@@ -243,7 +243,13 @@ func (r *run) recycle() {
 		r.open, r.spare = r.spare[n-1], r.spare[:n-1]
 		return
 	}
-	r.open = r.members.newBatch()
+	r.open = r.newBatch()
+}
+
+func (r *run) newBatch() *batch {
+	b := r.members.newBatch()
+	b.send = func() error { return r.send(b) }
+	return b
 }
 
 // contextError returns the error of a context that has ended, and its cause where that is another.

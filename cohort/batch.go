@@ -17,10 +17,11 @@ const (
 type batch struct {
 	number  int // see members
 	changes []Change
-	hashes  []uint64        // of the members, in the same order
+	hashes  []uint64        // of the members, in the order in which they came
 	bytes   int             // an upper bound of the changes on the wire
 	after   []chan struct{} // requests under way with an earlier change of one of the members
 	done    chan struct{}   // closed when the request came to its end
+	send    func() error    // what its sender does; made once, like the rest of the batch's memory
 }
 
 func newBatch() *batch {

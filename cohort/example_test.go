@@ -249,3 +249,19 @@ func newExample(opts ...cohort.Option) (*cohort.Importer, *brazetest.Server) {
 	}
 	return importer, braze
 }
+
+// People who asked to be left out are taken out by the identifiers they were sent with.
+func ExampleRemoveAll() {
+	importer, braze := newExample()
+	defer braze.Close()
+
+	leaving := func(yield func(identity.ID, error) bool) {
+		_ = yield(identity.ExternalID("u-17"), nil) &&
+			yield(identity.ID{}, &identity.RejectError{Field: "row", Reason: identity.ReasonUnreadable}) &&
+			yield(identity.Alias{Label: "crm", Name: "c-90"}.ID(), nil)
+	}
+	report, err := importer.Apply(context.Background(), "camp-481", cohort.RemoveAll(leaving))
+	fmt.Println(report, err)
+	// Output:
+	// cohort "camp-481": 3 rows (1 rejected); 2 removals: 2 accepted; 1 request <nil>
+}

@@ -357,7 +357,8 @@ func (c *call) ended(ctx context.Context, why string) {
 
 func (c *call) result() (Answer, error) {
 	if c.class == ClassSuccess && c.ending.why == "" {
-		return Answer{Status: c.status, Body: c.answer, Attempts: c.attempts, RateLimit: c.limit}, nil
+		// A copy, because the original lies inside the call, and who keeps an answer should not keep the request and its keys.
+		return Answer{Status: c.status, Body: bytes.Clone(c.answer), Attempts: c.attempts, RateLimit: c.limit}, nil
 	}
 	outcome := OutcomeUnsent
 	switch {
