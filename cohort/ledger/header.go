@@ -1,0 +1,54 @@
+package ledger
+
+import (
+	"hash/crc32"
+	"time"
+
+	"github.com/cohortkit/cohortkit/identity"
+)
+
+// Entry is a cohort that a ledger knows.
+type Entry struct {
+	Key    Key
+	Header Header
+}
+
+// Header is what is recorded of a cohort besides its members.
+type Header struct {
+	// Name is the name last sent, and CreatedAt the time sent with the first one: a rename keeps it. Naming says whether
+	// the endpoint acknowledged them.
+	Name      string
+	CreatedAt time.Time
+	Naming    Naming
+	// Retired says that the cohort was drained and is not to be filled again.
+	Retired bool
+	// Rules is the fingerprint of the rules that chose the identifiers, or "" if nobody said.
+	Rules string
+	// Sent is, for each slice of the members, when the addition of all of them was last sent.
+	Sent Epochs
+	// Generation counts the sessions that recorded something. Of two copies of an entry it tells which one is older.
+	Generation uint64
+}
+
+// Naming is what is known of the call that names a cohort.
+type Naming uint8
+
+// The states of naming.
+const (
+	Unnamed       Naming = iota // no name was sent
+	NamingUnknown               // a name was about to be sent, and nobody knows whether it arrived
+	Named                       // the endpoint acknowledged the name
+)
+
+// Slices is how many slices the members of a cohort are cut into, for sending them again bit by bit.
+const Slices = 256
+
+// SliceOf returns the slice of an identifier, from 0 to [Slices]-1. It depends on the identifier alone and will not change.
+func SliceOf(id identity.ID) int {
+	var space [64]byte
+	return int(crc32.Checksum(id.AppendEncode(space[:0]), crc32.MakeTable(crc32.Castagnoli)) >> 24)
+}
+
+// Epochs holds a time for each slice, in whole seconds since 1970. The zero value of a slice means that nobody knows, which
+// counts as long ago.
+type Epochs [Slices]int64
