@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/cohortkit/cohortkit/identity"
+	"github.com/cohortkit/cohortkit/internal/text"
 )
 
 // Entry is a cohort that a ledger knows.
@@ -28,6 +29,19 @@ type Header struct {
 	Sent Epochs
 	// Generation counts the sessions that recorded something. Of two copies of an entry it tells which one is older.
 	Generation uint64
+}
+
+// validate returns nil or an [*InvalidError] for what cannot be stored.
+func (h *Header) validate() error {
+	if h.Name != "" {
+		if fault := text.Check(h.Name); fault != text.None {
+			return &InvalidError{Field: "header name", Problem: fault.String(), Next: fault.Next()}
+		}
+	}
+	if year := h.CreatedAt.Year(); year < 0 || year > 9999 {
+		return &InvalidError{Field: "header created-at", Problem: "has a year of more than four digits", Next: "check the unit of the timestamp that it was made from"}
+	}
+	return nil
 }
 
 // Naming is what is known of the call that names a cohort.

@@ -128,6 +128,9 @@ func (s *memorySession) Header() Header {
 }
 
 func (s *memorySession) SetHeader(_ context.Context, h Header) error {
+	if err := h.validate(); err != nil {
+		return err
+	}
 	return s.record(func(e *memoryEntry) {
 		h.Generation = e.header.Generation
 		e.header = h
