@@ -229,15 +229,15 @@ func (r *frameReader) next() (frame, error) {
 	if err != nil {
 		return frame{}, err
 	}
-	length := int(binary.LittleEndian.Uint32(head))
+	length := binary.LittleEndian.Uint32(head)
 	if length > maxFrame {
 		return frame{}, r.end("has a broken frame")
 	}
-	b, err := r.bytes(frameHead + length + sumSize)
+	b, err := r.bytes(frameHead + int(length) + sumSize)
 	if err != nil {
 		return frame{}, err
 	}
-	body, sum := b[:frameHead+length], b[frameHead+length:]
+	body, sum := b[:len(b)-sumSize], b[len(b)-sumSize:]
 	if frameSum(r.at, body) != binary.LittleEndian.Uint32(sum) {
 		return frame{}, r.end("has a broken frame")
 	}
