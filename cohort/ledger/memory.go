@@ -228,6 +228,10 @@ func (s *memorySession) Compare(ctx context.Context, wanted iter.Seq2[Wanted, er
 			adds = append(adds, Member{w.ID, Out})
 		}
 	}
+	// A source may simply end when the context does. What it did not yield is not unwanted.
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("ledger: compare: %w", err)
+	}
 	for _, t := range twins {
 		if _, wanted := named[t.other]; !wanted && members[t.id] == In {
 			named[t.id] = true
