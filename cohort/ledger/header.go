@@ -3,6 +3,7 @@ package ledger
 import (
 	"hash/crc32"
 	"time"
+	"unicode/utf8"
 
 	"github.com/cohortkit/cohortkit/identity"
 	"github.com/cohortkit/cohortkit/internal/text"
@@ -33,9 +34,9 @@ type Header struct {
 
 // validate returns nil or an [*InvalidError] for what cannot be stored.
 func (h *Header) validate() error {
-	if h.Name != "" {
-		if fault := text.Check(h.Name); fault != text.None {
-			return &InvalidError{Field: "header name", Problem: fault.String(), Next: fault.Next()}
+	for _, f := range [...]struct{ name, value string }{{"header name", h.Name}, {"header rules", h.Rules}} {
+		if !utf8.ValidString(f.value) {
+			return &InvalidError{Field: f.name, Problem: text.InvalidUTF8.String(), Next: text.InvalidUTF8.Next()}
 		}
 	}
 	if year := h.CreatedAt.Year(); year < 0 || year > 9999 {

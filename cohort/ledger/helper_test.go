@@ -22,7 +22,16 @@ var ledgers = []struct {
 		m := ledger.NewMemory()
 		return func() ledger.Ledger { return m }
 	}},
-	// Dir goes here.
+	{"dir", func(tb testing.TB) func() ledger.Ledger {
+		path := tb.TempDir()
+		return func() ledger.Ledger {
+			d, err := ledger.OpenDir(path)
+			if err != nil {
+				tb.Fatal(err)
+			}
+			return d
+		}
+	}},
 }
 
 var errSource = errors.New("the source broke")

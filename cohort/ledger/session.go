@@ -316,6 +316,10 @@ func (s *dirSession) Compare(ctx context.Context, wanted iter.Seq2[Wanted, error
 			return nil, fmt.Errorf("ledger: compare: %w", err)
 		}
 	}
+	// A source may simply end when the context does. What it did not yield is not unwanted.
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("ledger: compare: %w", err)
+	}
 	if err := c.twins(ctx); err != nil {
 		return nil, fmt.Errorf("ledger: compare: %w", err)
 	}
