@@ -37,6 +37,9 @@ type dirSession struct {
 
 // open reads what the entry has, and tidies up after a session that was interrupted.
 func (s *dirSession) open(ctx context.Context) error {
+	if err := s.disk.remove(s.scratch.name); err != nil {
+		return err
+	}
 	names, err := s.disk.list(s.folder)
 	if err != nil {
 		return err
@@ -66,10 +69,14 @@ func (s *dirSession) open(ctx context.Context) error {
 			}
 		}
 	}
-	if s.large() {
-		return s.rewrite(ctx)
+	if !s.large() {
+		return nil
 	}
-	return nil
+	err = s.rewrite(ctx)
+	if _, damaged := errors.AsType[*DamagedError](err); damaged || s.journal.broken() != nil {
+		return err
+	}
+	return ctx.Err() // otherwise the files are what they were, and another session will have more room on the disk
 }
 
 // adopt goes on with a journal that is there.
