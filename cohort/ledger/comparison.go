@@ -246,7 +246,7 @@ func (c *comparison) part(ctx context.Context, st stream) iter.Seq2[Member, erro
 		var w worker
 		for partition := range partitions {
 			if err := c.partPartition(ctx, &w, partition, st, yield); err != nil {
-				if err != errStop {
+				if !errors.Is(err, errStop) {
 					yield(Member{}, err)
 				}
 				return

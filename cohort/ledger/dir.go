@@ -117,7 +117,7 @@ func readAll(d disk, name string) (string, error) {
 		return "", err
 	}
 	b := make([]byte, size)
-	if _, err := f.ReadAt(b, 0); err != nil && err != io.EOF {
+	if _, err := f.ReadAt(b, 0); err != nil && !errors.Is(err, io.EOF) {
 		return "", err
 	}
 	return string(b), nil

@@ -9,7 +9,7 @@ func networkFileSystem(path string) string {
 	if err := syscall.Statfs(path, &s); err != nil {
 		return ""
 	}
-	switch uint32(s.Type) { //nolint:gosec // the numbers have 32 bits, whatever the field has
+	switch uint32(s.Type) {
 	case 0x6969:
 		return "NFS"
 	case 0x517b, 0xfe534d42, 0xff534d42:

@@ -119,12 +119,12 @@ func ExampleSession() {
 	who := []ledger.Member{{ID: identity.ExternalID("u-17")}}
 
 	intent, err := session.Begin(ctx, nil, who)
-	for m := range session.Members(ctx) {
-		fmt.Println(m.State, err) // a crash would leave it so
+	for m, readErr := range session.Members(ctx) {
+		fmt.Println(m.State, errors.Join(err, readErr)) // a crash would leave it so
 	}
 	err = session.Settle(intent, ledger.Accepted)
-	for m := range session.Members(ctx) {
-		fmt.Println(m.State, err)
+	for m, readErr := range session.Members(ctx) {
+		fmt.Println(m.State, errors.Join(err, readErr))
 	}
 	// Output:
 	// unknown <nil>

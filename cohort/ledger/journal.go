@@ -202,7 +202,7 @@ func (j *journal) frames(ctx context.Context, f func(frame) error) (int64, error
 			return r.at, err
 		}
 		next, err := r.next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return r.at, nil
 		}
 		if err == nil {
@@ -220,7 +220,6 @@ type frameReader struct {
 	at      int64  // where the next frame begins
 	buffer  []byte // what is in memory of the file
 	offset  int64  // where the buffer begins
-	size    int64  // of the file
 }
 
 // next returns the next frame, io.EOF behind the last one, or a DamagedError.

@@ -122,7 +122,7 @@ func appendHeader(dst []byte, h Header) []byte {
 			t.Sent = t.Sent[:1]
 		}
 	}
-	text, _ := json.Marshal(t) // plain fields, and a time whose year has four digits
+	text, _ := json.Marshal(t) //nolint:errchkjson // plain fields, and a time whose year has four digits
 	return append(dst, text...)
 }
 

@@ -92,8 +92,12 @@ func sortedRuns(b *testing.B, folder string, members string, wanted func(yield f
 		h := &head{r: bufio.NewReaderSize(f, 64<<10)}
 		next(h)
 		heads = append(heads, h)
-		defer func() { _ = f.Close() }()
 	}
+	defer func() {
+		for _, f := range files {
+			_ = f.Close()
+		}
+	}()
 	old, err := os.Open(members)
 	if err != nil {
 		b.Fatal(err)
@@ -160,7 +164,6 @@ func BenchmarkStructures(b *testing.B) {
 	if err := os.WriteFile(file, sorted.Bytes(), 0o600); err != nil {
 		b.Fatal(err)
 	}
-	members, sorted = nil, bytes.Buffer{}
 
 	var partitions, runs time.Duration
 	for b.Loop() {
