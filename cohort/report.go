@@ -143,21 +143,3 @@ func (k WarningKind) String() string {
 	}
 	return "unknown warning"
 }
-
-// Rejection is a row that cannot be sent.
-type Rejection struct {
-	// Row is the number of the row, counted from 1 in the order of the source.
-	Row int
-	// Err says why.
-	Err *identity.RejectError
-}
-
-// String returns the row and the reason.
-func (r Rejection) String() string { return fmt.Sprintf("row %d: %v", r.Row, r.Err) }
-
-// Progress is a moment of a run.
-type Progress struct {
-	Rows     int // rows read when a request was last begun
-	Accepted int // changes that the endpoint accepted so far
-	Requests int // requests made so far, repeats included
-}
