@@ -39,6 +39,13 @@ func TestMain(m *testing.M) {
 		_, _ = io.Copy(io.Discard, os.Stdin) // until the parent goes
 		os.Exit(0)
 	}
+	if config := os.Getenv(crashEnv); config != "" {
+		if err := perish(config); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	os.Exit(m.Run())
 }
 

@@ -23,13 +23,26 @@ func lockFile(name string) (io.Closer, error) {
 		}
 	}
 	if err == nil {
-		return f, nil
+		return flocked{f}, nil
 	}
 	_ = f.Close()
 	if errors.Is(err, syscall.EWOULDBLOCK) {
 		return nil, errLocked
 	}
 	return nil, &os.PathError{Op: "flock", Path: name, Err: err}
+}
+
+// flocked is a file with a lock.
+type flocked struct{ *os.File }
+
+// Close gives the lock back by name. To close the descriptor would not do while a copy of it is open: a process that this one starts has
+// one for a moment, until it becomes another program.
+func (f flocked) Close() error {
+	err := syscall.Flock(int(f.Fd()), syscall.LOCK_UN)
+	if closeErr := f.File.Close(); err == nil {
+		err = closeErr
+	}
+	return err
 }
 
 func syncFolder(f *os.File) error { return f.Sync() }

@@ -301,7 +301,7 @@ func (j *journal) sync(ctx context.Context, end int64) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	defer func() { <-j.turn }()
+	defer j.release()
 	if done, err := j.synced(end); done || err != nil {
 		return err
 	}
@@ -351,10 +351,21 @@ func (j *journal) write() error {
 func (j *journal) handOver() error {
 	select {
 	case j.turn <- struct{}{}:
-		defer func() { <-j.turn }()
+		defer j.release()
 		return j.write()
 	default:
-		return nil // whoever writes now, or next, takes them along
+		return nil // whoever has the turn takes them along as it gives the turn back
+	}
+}
+
+// release gives the turn back, and then takes along what was appended too late for the holder.
+func (j *journal) release() {
+	<-j.turn
+	j.mu.Lock()
+	left := len(j.pending) > 0 && j.err == nil
+	j.mu.Unlock()
+	if left {
+		_ = j.handOver() // the journal remembers the error
 	}
 }
 
@@ -362,7 +373,7 @@ func (j *journal) handOver() error {
 func (j *journal) flush(ctx context.Context) error {
 	select {
 	case j.turn <- struct{}{}:
-		defer func() { <-j.turn }()
+		defer j.release()
 		return j.write()
 	case <-ctx.Done():
 		return ctx.Err()
