@@ -6,6 +6,8 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"io"
+	"iter"
 	"maps"
 	"slices"
 	"strconv"
@@ -13,6 +15,7 @@ import (
 	"time"
 
 	"github.com/cohortkit/cohortkit/cohort"
+	"github.com/cohortkit/cohortkit/cohort/ledger"
 	"github.com/cohortkit/cohortkit/identity"
 	"github.com/cohortkit/cohortkit/keys"
 	"github.com/cohortkit/cohortkit/transport"
@@ -70,6 +73,11 @@ func demo(ctx context.Context, out *screen) error {
 	if err != nil {
 		return err
 	}
+	// A service keeps its ledger in files: see ledger.OpenDir. This one is forgotten when the demo ends.
+	syncer, err := cohort.NewSyncer(importer, ledger.NewMemory(), cohort.WithPartnerName(partner.Name()))
+	if err != nil {
+		return err
+	}
 
 	out.linef("2. The partner checks the keys.")
 	if err := importer.Check(ctx); err != nil {
@@ -79,14 +87,7 @@ func demo(ctx context.Context, out *screen) error {
 
 	out.linef("3. The partner exports two campaigns. Each becomes a cohort.")
 	for _, c := range story() {
-		out.linef("")
-		out.linef("   %q (%s)", c.cohort.Name, c.cohort.ID)
-		file, err := campaigns.Open(c.file)
-		if err != nil {
-			return err
-		}
-		report, err := export(ctx, out, importer, c.cohort, file)
-		_ = file.Close()
+		report, err := exportFile(ctx, out, syncer, c, people)
 		if err != nil {
 			return err
 		}
@@ -100,7 +101,45 @@ func demo(ctx context.Context, out *screen) error {
 	for _, name := range workspace.DropDown(partner) {
 		out.linef("   - %s", name)
 	}
+
+	out.linef("")
+	out.linef("5. A week later some have left the audiences, others have joined, and some visitors have signed up. Only the difference goes out.")
+	if err := passWeek(workspace); err != nil {
+		return err
+	}
+	for _, c := range story() {
+		before := workspace.CohortSize(partner, c.cohort.ID)
+		report, err := exportFile(ctx, out, syncer, c, func(file io.Reader) iter.Seq2[identity.Person, error] { return weekLater(people(file)) })
+		if err != nil {
+			return err
+		}
+		out.linef("   matched   %d members, %d before", workspace.CohortSize(partner, report.CohortID), before)
+	}
+
+	out.linef("")
+	out.linef("6. Nothing has changed since, so another export sends nothing.")
+	for _, c := range story() {
+		report, err := exportFile(ctx, out, syncer, c, func(file io.Reader) iter.Seq2[identity.Person, error] { return weekLater(people(file)) })
+		if err != nil {
+			return err
+		}
+		if report.Requests > 0 {
+			return fmt.Errorf("an export without a change made requests: %v", report)
+		}
+	}
 	return nil
+}
+
+// exportFile exports a campaign's file, as read by this function.
+func exportFile(ctx context.Context, out *screen, syncer *cohort.Syncer, c campaign, read func(io.Reader) iter.Seq2[identity.Person, error]) (cohort.Report, error) {
+	out.linef("")
+	out.linef("   %q (%s)", c.cohort.Name, c.cohort.ID)
+	file, err := campaigns.Open(c.file)
+	if err != nil {
+		return cohort.Report{}, err
+	}
+	defer func() { _ = file.Close() }()
+	return export(ctx, out, syncer, c.cohort, read(file))
 }
 
 // tell prints what Braze keeps to itself and the fake can tell: who was matched, who was skipped, and why.
@@ -113,9 +152,9 @@ func tell(out *screen, workspace *brazetest.Workspace, partner *brazetest.Partne
 	for _, n := range c.SkippedByReason {
 		skipped += n
 	}
-	// A row repeated so far down that the first one had been sent already is sent again, and changes nothing.
+	// Some rows name a customer by an external ID, and others the same one by an alias: two additions of one user.
 	again := report.Adds.Accepted - skipped - len(c.Members)
-	out.linef("   matched   %d members; %d accepted = those + %d named again + %d skipped in silence, which only the fake can tell:",
+	out.linef("   matched   %d members; %d accepted = those + %d named twice + %d skipped in silence, which only the fake can tell:",
 		len(c.Members), report.Adds.Accepted, again, skipped)
 	for _, reason := range slices.Sorted(maps.Keys(c.SkippedByReason)) {
 		out.linef("             %d: %v", c.SkippedByReason[reason], reason)
@@ -123,6 +162,7 @@ func tell(out *screen, workspace *brazetest.Workspace, partner *brazetest.Partne
 	if again < 0 || again > report.Rows.Read-len(c.Members)-skipped {
 		return fmt.Errorf("%d members and %d skipped do not add up to %d accepted", len(c.Members), skipped, report.Adds.Accepted)
 	}
+	out.linef("   filter    %s", report.Filter())
 	return nil
 }
 
@@ -170,7 +210,7 @@ func seed(workspace *brazetest.Workspace) error {
 			return err
 		}
 		if device[0] == '1' || device[0] == '2' {
-			if _, err := workspace.Identify(id, "signed-up-"+device); err != nil {
+			if _, err := workspace.Identify(id, accountOf(device)); err != nil {
 				return err
 			}
 		}

@@ -8,12 +8,13 @@ import (
 	"strings"
 
 	"github.com/cohortkit/cohortkit/cohort"
+	"github.com/cohortkit/cohortkit/cohort/ledger"
 	"github.com/cohortkit/cohortkit/keys"
 	"github.com/cohortkit/cohortkit/transport"
 )
 
 // live is an export to a real endpoint.
-type live struct{ endpoint, partner, workspace, cohort, file string }
+type live struct{ endpoint, partner, workspace, cohort, file, state string }
 
 func (l live) export(ctx context.Context, out *screen) error {
 	id, name, ok := strings.Cut(l.cohort, "=")
@@ -37,15 +38,19 @@ func (l live) export(ctx context.Context, out *screen) error {
 	if err != nil {
 		return err
 	}
+	state, err := ledger.OpenDir(l.state)
+	if err != nil {
+		return err
+	}
+	syncer, err := cohort.NewSyncer(importer, state)
+	if err != nil {
+		return err
+	}
 	file, err := os.Open(l.file)
 	if err != nil {
 		return fmt.Errorf("-file: %w", err)
 	}
 	defer func() { _ = file.Close() }()
-	info, err := file.Stat()
-	if err != nil {
-		return fmt.Errorf("-file: %w", err)
-	}
 
 	switch err := importer.Check(ctx); {
 	case err == nil:
@@ -55,13 +60,13 @@ func (l live) export(ctx context.Context, out *screen) error {
 	default:
 		return err
 	}
-	// A service keeps the time at which it created the cohort. All that is known here is when the file was written.
-	c := cohort.Cohort{ID: id, Name: name, CreatedAt: info.ModTime()}
+	c := cohort.Cohort{ID: id, Name: name}
 	out.linef("Export %q (%s)", c.Name, c.ID)
-	if _, err := export(ctx, out, importer, c, file); err != nil {
+	report, err := export(ctx, out, syncer, c, people(file))
+	if err != nil {
 		return err
 	}
-	out.linef("   In the dashboard, build a segment with the cohort filter of %s that includes %q.", l.partner, c.Name)
+	out.linef("   In the dashboard, build a segment with the filter: %s", report.Filter())
 	out.linef("   How many of the users sent were matched, the endpoint does not tell.")
 	return nil
 }

@@ -29,6 +29,7 @@ func run(ctx context.Context, args []string, out *screen) error {
 	flags.StringVar(&l.workspace, "workspace", "", "your stable name for the customer")
 	flags.StringVar(&l.cohort, "cohort", "", "the cohort, as id=name")
 	flags.StringVar(&l.file, "file", "", "the audience, a CSV file with the columns external_id, crm_id, device_id")
+	flags.StringVar(&l.state, "state", "cohortkit-state", "the folder of the ledger, which remembers what was sent; it is made if it does not exist")
 	if err := flags.Parse(args); err != nil {
 		flags.SetOutput(out)
 		flags.Usage()

@@ -47,7 +47,7 @@ func TestProgressOnATerminal(t *testing.T) {
 		t.Error("no progress was shown")
 	}
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
-	if last := lines[len(lines)-1]; !strings.HasSuffix(last, "Win-back, 90 days") {
+	if last := lines[len(lines)-1]; !strings.HasSuffix(last, "about 0 data points") {
 		t.Errorf("the last line is %q", last)
 	}
 }
@@ -65,7 +65,8 @@ func TestLive(t *testing.T) {
 	partnerKey := partner.Key("EU-01")
 	t.Setenv("COHORTKIT_PARTNER_KEY", partnerKey.Reveal())
 	t.Setenv("COHORTKIT_IMPORT_KEY", key.Reveal())
-	args := []string{"-endpoint", braze.URL(), "-partner", "tinyclues", "-workspace", "acme", "-cohort", "camp-481=Spring sale", "-file", "campaigns/spring-sale.csv"}
+	args := []string{"-endpoint", braze.URL(), "-partner", "tinyclues", "-workspace", "acme", "-cohort", "camp-481=Spring sale", "-file", "campaigns/spring-sale.csv",
+		"-state", filepath.Join(t.TempDir(), "state")}
 
 	var out bytes.Buffer
 	if err := run(t.Context(), args, &screen{out: &out}); err != nil {
@@ -79,6 +80,14 @@ func TestLive(t *testing.T) {
 		if strings.Contains(out.String(), secret) {
 			t.Error("a key was printed")
 		}
+	}
+
+	out.Reset()
+	if err := run(t.Context(), args, &screen{out: &out}); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(out.String(), " 0 requests") {
+		t.Errorf("the same file was sent again:\n%s", &out)
 	}
 
 	workspace.InvalidateKey(partner, key)
