@@ -30,10 +30,10 @@ type worker struct {
 	bytes []byte // of the scratch
 }
 
-// tally counts what became of the records of a partition.
-type tally struct{ members, kept, duplicate, removals, adds, repeats int }
+// counts counts what became of the records of a partition.
+type counts struct{ members, kept, duplicate, removals, adds, repeats int }
 
-func (t *tally) add(o tally) {
+func (t *counts) add(o counts) {
 	t.members += o.members
 	t.kept += o.kept
 	t.duplicate += o.duplicate
@@ -191,12 +191,12 @@ func (c *comparison) twins(ctx context.Context) error {
 const keepShare = 4
 
 // count compares every partition, keeps the parts that are short, and returns the counts.
-func (c *comparison) count(ctx context.Context) (tally, error) {
+func (c *comparison) count(ctx context.Context) (counts, error) {
 	c.scratch.reserve(removalStream, addStream, repeatStream)
-	var counts [partitions]tally
+	var each [partitions]counts
 	err := c.each(ctx, func(w *worker, partition int) error {
 		return c.partition(w, partition, func(t *table, duplicate int) error {
-			n := tally{duplicate: duplicate}
+			n := counts{duplicate: duplicate}
 			for _, f := range t.flags {
 				if f.state() != Out {
 					n.members++
@@ -213,7 +213,7 @@ func (c *comparison) count(ctx context.Context) (tally, error) {
 					n.repeats++
 				}
 			}
-			counts[partition].add(n)
+			each[partition].add(n)
 			if keepShare*(n.removals+n.adds+n.repeats) > len(t.flags)+256 {
 				c.again[partition] = true
 			}
@@ -230,8 +230,8 @@ func (c *comparison) count(ctx context.Context) (tally, error) {
 			return nil
 		})
 	})
-	var sum tally
-	for _, n := range counts {
+	var sum counts
+	for _, n := range each {
 		sum.add(n)
 	}
 	return sum, err

@@ -19,7 +19,7 @@ import (
 // damaged are the ledgers whose files are damaged. Each is built once.
 var damaged = []*victim{
 	{name: "toy", open: newToy(flawless), large: 200},
-	// Dir goes here: {name: "dir", open: func(d disk) (Ledger, error) { return openDir("state", d) }, large: …},
+	{name: "dir", open: func(d disk) (Ledger, error) { return openDir("state", d) }, large: 2000},
 }
 
 // victim is a ledger whose files are going to be damaged.
@@ -86,6 +86,7 @@ func build(ctx context.Context, open func(disk) (Ledger, error), size int) (*sim
 			return errors.Join(
 				s.SetHeader(ctx, Header{Name: "Spring sale", CreatedAt: time.Unix(1_772_000_000, 0).UTC(), Naming: Named, Rules: "external_id", Sent: Epochs{9: 9}}),
 				change(s, nil, are(Out, large), Accepted),
+				purge(ctx, s),
 			)
 		}
 		_, err := s.Begin(ctx, are(In, large[:2]), are(Out, people(20, 23)))
@@ -101,6 +102,14 @@ func build(ctx context.Context, open func(disk) (Ledger, error), size int) (*sim
 		_, err := s.Begin(ctx, are(In, people(30, 31)), nil)
 		return err
 	}))
+}
+
+// purge has the ledger write its files anew, if it has a way to.
+func purge(ctx context.Context, s Session) error {
+	if p, ok := s.(Purger); ok {
+		return p.Purge(ctx)
+	}
+	return nil
 }
 
 // look sees a ledger. Whatever is found out on the way is an error, none of which is another than the one of damage.

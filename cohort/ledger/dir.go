@@ -100,6 +100,9 @@ func (d *Dir) mark() error {
 			return &InvalidError{Field: "path", Problem: "is a folder that holds other files", Next: "use an empty folder, or one that does not exist yet; if it was a ledger, restore its file " + markerName}
 		}
 	}
+	if err := d.disk.syncDir(filepath.Dir(d.root)); err != nil {
+		return fmt.Errorf("ledger: open folder: %w", err)
+	}
 	if err := publish(d.disk, name, []byte(markerText)); err != nil {
 		return fmt.Errorf("ledger: open folder: %w", err)
 	}

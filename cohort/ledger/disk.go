@@ -10,7 +10,7 @@ import (
 // disk is what a Dir needs of a file system. There is one besides the real one: that of the tests, which forgets what was not synced and
 // fails when it is told to. Names are whole paths.
 type disk interface {
-	// makeDir creates a folder and those above it, for the owner alone, and makes durable that they exist. It is fine if it exists.
+	// makeDir creates a folder and those above it, for the owner alone, and makes durable that those above exist. It is fine if it exists.
 	makeDir(name string) error
 	// list returns the names in a folder in order, and none if there is no such folder.
 	list(name string) ([]string, error)
@@ -77,9 +77,12 @@ func (d osDisk) makeDir(name string) error {
 	parent := filepath.Dir(name)
 	switch {
 	case err == nil:
-		return d.syncDir(parent)
+		return nil
 	case errors.Is(err, os.ErrNotExist) && parent != name:
 		if err := d.makeDir(parent); err != nil {
+			return err
+		}
+		if err := d.syncDir(filepath.Dir(parent)); err != nil {
 			return err
 		}
 		return d.makeDir(name)

@@ -150,24 +150,16 @@ func readHeader(payload []byte) (Header, bool) {
 type logged struct {
 	end      int64 // of the valid frames
 	header   Header
-	first    Intent    // of this journal
-	outcomes []Outcome // of the intents from first on; Lost while they are open
+	last     Intent             // the highest number
+	outcomes map[Intent]Outcome // of the intents that are settled
 }
 
-// outcome returns what became of an intent of this journal.
-func (l *logged) outcome(i Intent) Outcome {
-	if i < l.first || i-l.first >= Intent(len(l.outcomes)) {
-		return Lost
-	}
-	return l.outcomes[i-l.first]
-}
-
-// last returns the number of the last intent.
-func (l *logged) last() Intent { return l.first + Intent(len(l.outcomes)) - 1 }
+// outcome returns what became of an intent.
+func (l *logged) outcome(i Intent) Outcome { return l.outcomes[i] } // Lost while it is open
 
 // scan reads a journal to its end.
 func (j *journal) scan(ctx context.Context, head journalHead) (*logged, error) {
-	l := &logged{first: head.Intent + 1}
+	l := &logged{last: head.Intent, outcomes: map[Intent]Outcome{}}
 	end, err := j.frames(ctx, func(f frame) error {
 		ok := false
 		switch f.kind {
@@ -176,16 +168,12 @@ func (j *journal) scan(ctx context.Context, head journalHead) (*logged, error) {
 		case intentFrame:
 			var number Intent
 			number, ok, _ = readIntent(f.payload, nil)
-			if ok = ok && number == l.last()+1; ok {
-				l.outcomes = append(l.outcomes, Lost)
-			}
+			l.last = max(l.last, number)
 		case settleFrame:
 			var number Intent
 			var o Outcome
 			number, o, ok = readSettle(f.payload)
-			if ok && number >= l.first && number <= l.last() {
-				l.outcomes[number-l.first] = o
-			}
+			l.outcomes[number] = o
 		}
 		if !ok {
 			return j.damaged("has a frame of another version")

@@ -101,7 +101,7 @@ func (s *dirSession) adopt(ctx context.Context, f file) error {
 		return err
 	}
 	s.journal, s.head, s.base = j, head, b
-	s.header, s.last = l.header, l.last()
+	s.header, s.last = l.header, l.last
 	return nil
 }
 
@@ -113,7 +113,7 @@ func (s *dirSession) baseName(number uint64) string {
 
 // large reports whether the journal has grown so much that it is time to write base and journal anew.
 func (s *dirSession) large() bool {
-	const least, share = 64 << 10, 8
+	const least, share = 16 << 10, 8
 	return s.journal != nil && s.journal.size() > max(least, s.head.Base.Length/share)
 }
 
@@ -225,6 +225,9 @@ func (s *dirSession) begin(ctx context.Context) error {
 
 func (s *dirSession) create() error {
 	if err := s.disk.makeDir(s.folder); err != nil {
+		return err
+	}
+	if err := s.disk.syncDir(filepath.Dir(s.folder)); err != nil {
 		return err
 	}
 	header := Header{Generation: 1}

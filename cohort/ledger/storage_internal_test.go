@@ -23,7 +23,7 @@ import (
 // storages are the ledgers that keep their entries on a disk.
 var storages = []storage{
 	{name: "toy", open: newToy(flawless), big: 100},
-	// Dir goes here: {name: "dir", open: func(d disk) (Ledger, error) { return openDir("state", d) }, big: …},
+	{name: "dir", open: func(d disk) (Ledger, error) { return openDir("state", d) }, big: 1500},
 }
 
 // storage is a ledger to be put through crashes and faults.
