@@ -57,11 +57,11 @@ func TestContract(t *testing.T) {
 		{"Import", importHelper},
 		{"Import of what cannot be kept", importRefuses},
 	}
-	for _, l := range ledgers {
+	for name, make := range ledgers() {
 		for _, c := range cases {
-			t.Run(l.name+"/"+c.name, func(t *testing.T) {
+			t.Run(name+"/"+c.name, func(t *testing.T) {
 				t.Parallel()
-				c.run(t, l.make(t))
+				c.run(t, make(t))
 			})
 		}
 	}
@@ -1265,13 +1265,13 @@ func TestTwins(t *testing.T) {
 			difference{Members: 3, Kept: 1, Removals: states{"e:c": in}, Repeats: states{"e:b": in}},
 		},
 	}
-	for _, l := range ledgers {
+	for name, make := range ledgers() {
 		for _, c := range cases {
 			// The state lies in an old file, in a new one, or is not yet written at all.
 			for _, reopen := range []bool{false, true} {
-				t.Run(fmt.Sprintf("%s/%s/reopened=%t", l.name, c.name, reopen), func(t *testing.T) {
+				t.Run(fmt.Sprintf("%s/%s/reopened=%t", name, c.name, reopen), func(t *testing.T) {
 					t.Parallel()
-					again := l.make(t)
+					again := make(t)
 					s := open(t, again(), key("a"))
 					for name, state := range c.before {
 						fill(t, s, state, id(name))
@@ -1295,16 +1295,16 @@ func TestTwins(t *testing.T) {
 	}
 	t.Run("kinds", func(t *testing.T) {
 		t.Parallel()
-		for _, l := range ledgers {
+		for name, make := range ledgers() {
 			// An external ID and a device ID of one text are two identifiers, as are two spellings of a UUID.
-			s := open(t, l.make(t)(), key("a"))
+			s := open(t, make(t)(), key("a"))
 			fill(t, s, in, identity.ExternalID(uuid), identity.DeviceID(uuid), identity.ExternalID(strings.ToUpper(uuid)))
 			got := compare(t, s, ledger.Wanted{ID: identity.ExternalID(uuid), Others: []identity.ID{identity.DeviceID(uuid)}})
 			expect := difference{
 				Members: 3, Removals: states{"d:" + uuid: in, "e:" + strings.ToUpper(uuid): in}, Adds: states{}, Repeats: states{"e:" + uuid: in},
 			}
 			if diff := cmp.Diff(expect, got); diff != "" {
-				t.Errorf("%s (-want +got):\n%s", l.name, diff)
+				t.Errorf("%s (-want +got):\n%s", name, diff)
 			}
 		}
 	})

@@ -12,26 +12,32 @@ import (
 	"github.com/cohortkit/cohortkit/identity"
 )
 
-// ledgers are those that keep the contract. A maker gives a function that opens one and the same ledger again and again, as several
-// processes would.
-var ledgers = []struct {
-	name string
-	make func(testing.TB) (open func() ledger.Ledger)
-}{
-	{"memory", func(testing.TB) func() ledger.Ledger {
-		m := ledger.NewMemory()
-		return func() ledger.Ledger { return m }
-	}},
-	{"dir", func(tb testing.TB) func() ledger.Ledger {
-		path := tb.TempDir()
-		return func() ledger.Ledger {
-			d, err := ledger.OpenDir(path)
-			if err != nil {
-				tb.Fatal(err)
+// maker gives a function that opens one and the same ledger again and again, as several processes would.
+type maker func(testing.TB) (again func() ledger.Ledger)
+
+// ledgers are those that keep the contract.
+func ledgers() map[string]maker {
+	all := map[string]maker{
+		"memory": func(testing.TB) func() ledger.Ledger {
+			m := ledger.NewMemory()
+			return func() ledger.Ledger { return m }
+		},
+		"dir": func(tb testing.TB) func() ledger.Ledger {
+			tb.Helper()
+			path := tb.TempDir()
+			return func() ledger.Ledger {
+				d, err := ledger.OpenDir(path)
+				if err != nil {
+					tb.Fatal(err)
+				}
+				return d
 			}
-			return d
-		}
-	}},
+		},
+	}
+	for name, make := range ledger.OnSimDisk() {
+		all[name+" on a simulated disk"] = make
+	}
+	return all
 }
 
 var errSource = errors.New("the source broke")

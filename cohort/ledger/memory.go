@@ -267,12 +267,20 @@ func (s *memorySession) Close() error {
 
 // sortedMembers returns the members in the order of their storage forms, so that equal ledgers give equal sequences.
 func sortedMembers(members map[identity.ID]State) []Member {
-	list := make([]Member, 0, len(members))
-	for id, state := range members {
-		list = append(list, Member{id, state})
+	type stored struct {
+		form string
+		Member
 	}
-	slices.SortFunc(list, func(a, b Member) int { return cmp.Compare(a.ID.Encode(), b.ID.Encode()) })
-	return list
+	list := make([]stored, 0, len(members))
+	for id, state := range members {
+		list = append(list, stored{id.Encode(), Member{id, state}})
+	}
+	slices.SortFunc(list, func(a, b stored) int { return cmp.Compare(a.form, b.form) })
+	sorted := make([]Member, len(list))
+	for i := range list {
+		sorted[i] = list[i].Member
+	}
+	return sorted
 }
 
 func partOf(members []Member) Part {

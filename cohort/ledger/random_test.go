@@ -19,13 +19,13 @@ const histories = 300
 // TestRandomHistories plays random histories against a ledger and against a plain map, and compares all that can be seen after each step.
 func TestRandomHistories(t *testing.T) {
 	t.Parallel()
-	for _, l := range ledgers {
-		t.Run(l.name, func(t *testing.T) {
+	for name, make := range ledgers() {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			seed := rand.Uint64()
 			var count counts
 			for n := range uint64(histories) {
-				h := &history{T: t, random: rand.New(rand.NewPCG(seed, n)), again: l.make(t), count: &count}
+				h := &history{T: t, random: rand.New(rand.NewPCG(seed, n)), again: make(t), count: &count}
 				h.run()
 				if t.Failed() {
 					t.Fatalf("seed %d, history %d, after: %v", seed, n, h.steps)

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -188,42 +189,51 @@ func (f *toyFrame) decode(b []byte, trusting bool) (rest []byte, ok bool) {
 	return b[8+size:], trusting || (!r.bad && len(r.b) == 0)
 }
 
-// load returns what a file says, and whether it is more than the first frame.
-func (t *toy) load(name string) (key Key, inner *memorySession, more bool, err error) {
+// toyFile is what a file says.
+type toyFile struct {
+	key   Key
+	inner *memorySession
+	more  bool  // than the first frame
+	end   int64 // of the last whole frame
+}
+
+func (t *toy) load(name string) (got toyFile, err error) {
 	e := &memoryEntry{held: true, members: map[identity.ID]State{}}
-	inner = &memorySession{ledger: &Memory{}, entry: e, intents: map[Intent]memoryIntent{}}
+	inner := &memorySession{ledger: &Memory{}, entry: e, intents: map[Intent]memoryIntent{}}
+	got.inner = inner
 	f, err := t.disk.read(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return key, inner, false, nil
+		return got, nil
 	}
 	if err != nil {
-		return key, nil, false, err
+		return got, err
 	}
 	defer f.Close()
 	size, err := f.Size()
 	if err != nil {
-		return key, nil, false, err
+		return got, err
 	}
 	b := make([]byte, size)
 	if _, err := f.ReadAt(b, 0); err != nil && !errors.Is(err, io.EOF) {
-		return key, nil, false, err
+		return got, err
 	}
 	var first toyFrame
 	b, ok := first.decode(b, t.flaw == flawTrusts)
 	if !ok {
-		return key, nil, false, &DamagedError{File: name, Problem: "does not begin with an entry"}
+		return got, &DamagedError{File: name, Problem: "does not begin with an entry"}
 	}
 	e.exists, e.header = true, first.header
 	for _, m := range first.adds {
 		e.members[m.ID] = m.State
 	}
-	more = len(b) > 0
+	got.key, got.more, got.end = first.key, len(b) > 0, size-int64(len(b))
 	ctx := context.Background() //nolint:usetesting // this is no test, and nothing here waits
 	for len(b) > 0 {
 		var c toyFrame
 		if b, ok = c.decode(b, t.flaw == flawTrusts); !ok {
 			break // torn when the power went: nothing left after it
 		}
+		got.end = size - int64(len(b))
 		switch c.kind {
 		case toyBegin:
 			_, err = inner.Begin(ctx, c.removals, c.adds)
@@ -240,12 +250,12 @@ func (t *toy) load(name string) (key Key, inner *memorySession, more bool, err e
 			err = inner.SetHeader(ctx, c.header)
 		}
 		if err != nil {
-			return key, nil, false, err
+			return got, err
 		}
 		e.header.Generation = c.header.Generation
 	}
 	inner.wrote, inner.intents, inner.last = false, map[Intent]memoryIntent{}, 0
-	return first.key, inner, more, nil
+	return got, nil
 }
 
 func (t *toy) Open(ctx context.Context, key Key) (Session, error) {
@@ -265,19 +275,19 @@ func (t *toy) Open(ctx context.Context, key Key) (Session, error) {
 	}
 	s := &toySession{toy: t, key: key, lock: lock, folder: filepath.Join(toyRoot, folder)}
 	s.name = filepath.Join(s.folder, "state")
-	found, inner, more, err := t.load(s.name)
-	if s.Session = inner; err == nil && inner.entry.exists {
-		if found != key {
+	got, err := t.load(s.name)
+	s.Session, s.inner, s.size = got.inner, got.inner, got.end
+	if err == nil && s.inner.entry.exists {
+		if got.key != key {
 			err = &DamagedError{File: s.name, Problem: "is of another entry"}
-		} else if more && t.flaw == flawTrustsCache {
+		} else if got.more && t.flaw == flawTrustsCache {
 			if s.file, err = t.disk.open(s.name); err == nil {
-				s.size, err = s.file.Size()
+				err = s.file.Truncate(s.size)
 			}
-		} else if more {
-			err = s.publish(inner)
+		} else if got.more {
+			err = s.publish(s.inner)
 		}
 	}
-	s.inner = inner
 	if err != nil {
 		if s.file != nil {
 			_ = s.file.Close()
@@ -290,21 +300,21 @@ func (t *toy) Open(ctx context.Context, key Key) (Session, error) {
 	return s, nil
 }
 
-func (t *toy) Entries(context.Context) iter.Seq2[Entry, error] {
+func (t *toy) Entries(ctx context.Context) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		names, err := t.disk.list(toyRoot)
-		if err != nil {
+		if err = cmp.Or(err, ctx.Err()); err != nil {
 			yield(Entry{}, err)
 			return
 		}
 		for _, name := range names {
-			key, inner, _, err := t.load(filepath.Join(toyRoot, name, "state"))
-			if name == "locks" || (err == nil && !inner.entry.exists) {
+			got, err := t.load(filepath.Join(toyRoot, name, "state"))
+			if name == "locks" || (err == nil && !got.inner.entry.exists) {
 				continue
 			}
-			e := Entry{Key: key}
+			e := Entry{Key: got.key}
 			if err == nil {
-				e.Header = inner.entry.header
+				e.Header = got.inner.entry.header
 			}
 			if damaged := (*DamagedError)(nil); !yield(e, err) || (err != nil && !errors.As(err, &damaged)) {
 				return
