@@ -172,6 +172,7 @@ func (d *Dir) Open(ctx context.Context, key Key) (Session, error) {
 	s := &dirSession{
 		disk: d.disk, key: key, folder: filepath.Join(d.root, name), base: &base{},
 		scratch: newScratch(d.disk, filepath.Join(sessions, name+".scratch")), beginning: make(chan struct{}, 1),
+		pending: map[Intent]bool{},
 	}
 	holder := filepath.Join(sessions, name+".holder")
 	lock, err := d.disk.lock(filepath.Join(sessions, name+".lock"))

@@ -62,6 +62,7 @@ type journal struct {
 	// of the holder of the turn
 	written int64  // the end of what is in the file
 	number  uint64 // of the last mark
+	place   int    // which of the two it is: the next one goes to the other place
 	spare   []byte // memory for the next pending
 
 	mu      sync.Mutex
@@ -157,10 +158,11 @@ func readJournal(f file, name string) (*journal, journalHead, error) {
 	if err := json.Unmarshal(text[len(fixed):], &head); err != nil {
 		return nil, head, j.damaged("has a head of another version")
 	}
-	for m := b[j.marks:]; len(m) > 0; m = m[markSize:] {
+	for place := range 2 {
+		m := b[j.marks+int64(place)*markSize:]
 		number, durable := binary.LittleEndian.Uint64(m), int64(binary.LittleEndian.Uint64(m[8:]))
 		if binary.LittleEndian.Uint32(m[16:]) == crc32.Checksum(m[:16], castagnoli()) && number > j.number {
-			j.number, j.durable = number, durable
+			j.number, j.durable, j.place = number, durable, place
 		}
 	}
 	// Asked again, because somebody who writes may have gone on since.
@@ -315,8 +317,8 @@ func (j *journal) sync(ctx context.Context, end int64) error {
 	j.durable = j.written
 	j.mu.Unlock()
 	j.number++
-	place := j.marks + int64(j.number%2)*markSize
-	if _, err := j.file.WriteAt(appendMark(nil, j.number, j.written), place); err != nil {
+	j.place = 1 - j.place
+	if _, err := j.file.WriteAt(appendMark(nil, j.number, j.written), j.marks+int64(j.place)*markSize); err != nil {
 		return j.fail(err)
 	}
 	return nil

@@ -1,7 +1,9 @@
 package ledger
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
 )
 
 // A journal of more than largeJournal bytes is read several times as the files are written anew, each time for some of the
@@ -12,16 +14,24 @@ const (
 )
 
 // rewrite writes base and journal anew: who is a member now goes into a new base, and the journal is empty but for the header. Until the new
-// journal stands under its name, the old files are the valid ones.
+// journal stands under its name, the old files are the valid ones. Intents that this session has yet to settle go into the new journal.
 func (s *dirSession) rewrite(ctx context.Context) error {
 	if err := s.journal.finish(ctx); err != nil {
+		return err
+	}
+	l, err := s.journal.scan(ctx, s.head)
+	if err != nil {
+		return err
+	}
+	intents, err := s.pendingIntents(ctx)
+	if err != nil {
 		return err
 	}
 	head := s.head
 	head.Intent = s.last
 	head.Base.Number++
 	name := s.file(s.baseName(head.Base.Number))
-	info, err := s.writeBase(ctx, name, head.Base.Number)
+	info, err := s.writeBase(ctx, l, name, head.Base.Number)
 	if err == nil {
 		err = s.disk.syncDir(s.folder)
 	}
@@ -33,7 +43,7 @@ func (s *dirSession) rewrite(ctx context.Context) error {
 	// From here on nobody knows which journal is the valid one, so nothing more may go into the old one. Some systems do not replace a file
 	// that is open.
 	_ = s.journal.file.Close()
-	j, err := s.replace(head, s.header)
+	j, err := s.replace(head, s.header, intents)
 	if err != nil {
 		return s.journal.fail(err)
 	}
@@ -53,12 +63,26 @@ func (s *dirSession) rewrite(ctx context.Context) error {
 	return s.disk.remove(oldName)
 }
 
-// writeBase writes the members into a base file.
-func (s *dirSession) writeBase(ctx context.Context, name string, number uint64) (baseInfo, error) {
-	l, err := s.journal.scan(ctx, s.head)
-	if err != nil {
-		return baseInfo{}, err
+// pendingIntents returns the payloads of the intents that this session has yet to settle. There are as many as requests under way.
+func (s *dirSession) pendingIntents(ctx context.Context) ([][]byte, error) {
+	if len(s.pending) == 0 {
+		return nil, nil
 	}
+	var intents [][]byte
+	_, err := s.journal.frames(ctx, func(f frame) error {
+		if f.kind != intentFrame {
+			return nil
+		}
+		if number, _ := binary.Uvarint(f.payload); s.pending[Intent(number)] {
+			intents = append(intents, bytes.Clone(f.payload))
+		}
+		return nil
+	})
+	return intents, err
+}
+
+// writeBase writes the members into a base file.
+func (s *dirSession) writeBase(ctx context.Context, l *logged, name string, number uint64) (baseInfo, error) {
 	w, err := createBase(s.disk, name, number)
 	if err != nil {
 		return baseInfo{}, err

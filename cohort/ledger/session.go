@@ -33,6 +33,7 @@ type dirSession struct {
 	wrote   bool // the header says that this session recorded something
 	header  Header
 	last    Intent
+	pending map[Intent]bool // begun in this session and not settled
 }
 
 // open reads what the entry has, and tidies up after a session that was interrupted.
@@ -151,6 +152,7 @@ func (s *dirSession) Begin(ctx context.Context, removals, adds []Member) (Intent
 	j, end, err := s.record(ctx, func(j *journal) int64 {
 		s.last++
 		intent = s.last
+		s.pending[intent] = true
 		return j.append(intentFrame, func(dst []byte) []byte { return appendIntent(dst, intent, removals, adds) })
 	})
 	if err != nil {
@@ -166,6 +168,7 @@ func (s *dirSession) Begin(ctx context.Context, removals, adds []Member) (Intent
 // Settle records an outcome. See [Session].
 func (s *dirSession) Settle(intent Intent, outcome Outcome) error {
 	j, _, err := s.record(context.Background(), func(j *journal) int64 {
+		delete(s.pending, intent)
 		return j.append(settleFrame, func(dst []byte) []byte { return appendSettle(dst, intent, outcome) })
 	})
 	if err == nil {
@@ -231,7 +234,7 @@ func (s *dirSession) create() error {
 		return err
 	}
 	header := Header{Generation: 1}
-	j, err := s.replace(s.head, header)
+	j, err := s.replace(s.head, header, nil)
 	if err != nil {
 		return err
 	}
@@ -241,11 +244,14 @@ func (s *dirSession) create() error {
 	return nil
 }
 
-// replace writes a new journal in place of the one that is there, if any, and opens it.
-func (s *dirSession) replace(head journalHead, header Header) (*journal, error) {
+// replace writes a new journal in place of the one that is there, if any, and opens it. The intents are payloads of frames.
+func (s *dirSession) replace(head journalHead, header Header, intents [][]byte) (*journal, error) {
 	name := s.file(journalName)
 	content, err := encodeJournal(head, func(j *journal) {
 		j.append(headerFrame, func(dst []byte) []byte { return appendHeader(dst, header) })
+		for _, payload := range intents {
+			j.append(intentFrame, func(dst []byte) []byte { return append(dst, payload...) })
+		}
 	})
 	if err != nil {
 		return nil, err
@@ -385,6 +391,7 @@ func (s *dirSession) Close() error {
 	if s.journal != nil {
 		ctx := context.Background() // what was settled is worth a moment
 		err = s.journal.finish(ctx)
+		clear(s.pending)
 		if err == nil && s.large() {
 			err = s.rewrite(ctx)
 		}
