@@ -19,12 +19,19 @@ import (
 	"github.com/cohortkit/cohortkit/identity"
 )
 
-// TestContract holds every ledger to what Ledger and Session promise. A case gets a function that opens its ledger anew.
+// subject is the ledger of a case, which again opens anew.
+type subject struct {
+	*testing.T
+
+	again func() ledger.Ledger
+}
+
+// TestContract holds every ledger to what Ledger and Session promise.
 func TestContract(t *testing.T) {
 	t.Parallel()
 	cases := []struct {
 		name string
-		run  func(*testing.T, func() ledger.Ledger)
+		run  func(subject)
 	}{
 		{"one writer", oneWriter},
 		{"a bad key", badKey},
@@ -57,18 +64,18 @@ func TestContract(t *testing.T) {
 		{"Import", importHelper},
 		{"Import of what cannot be kept", importRefuses},
 	}
-	for name, make := range ledgers() {
+	for name, made := range ledgers() {
 		for _, c := range cases {
 			t.Run(name+"/"+c.name, func(t *testing.T) {
 				t.Parallel()
-				c.run(t, make(t))
+				c.run(subject{t, made(t)})
 			})
 		}
 	}
 }
 
-func oneWriter(t *testing.T, again func() ledger.Ledger) {
-	first, second := again(), again()
+func oneWriter(t subject) {
+	first, second := t.again(), t.again()
 	s := open(t, first, key("a"))
 	fill(t, s, ledger.In, external("u-1"))
 	tries := map[string]func(ledger.Ledger) error{
@@ -114,8 +121,8 @@ func oneWriter(t *testing.T, again func() ledger.Ledger) {
 	}
 }
 
-func badKey(t *testing.T, again func() ledger.Ledger) {
-	l := again()
+func badKey(t subject) {
+	l := t.again()
 	for name, spoil := range map[string]func(*ledger.Key, string){
 		"key endpoint":  func(k *ledger.Key, s string) { k.Endpoint = s },
 		"key partner":   func(k *ledger.Key, s string) { k.Partner = s },
@@ -137,20 +144,20 @@ func badKey(t *testing.T, again func() ledger.Ledger) {
 	}
 }
 
-func allEntries(t testing.TB, l ledger.Ledger) []ledger.Entry {
-	t.Helper()
+func allEntries(tb testing.TB, l ledger.Ledger) []ledger.Entry {
+	tb.Helper()
 	var list []ledger.Entry
-	for e, err := range l.Entries(t.Context()) {
+	for e, err := range l.Entries(tb.Context()) {
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		list = append(list, e)
 	}
 	return list
 }
 
-func nothingRecorded(t *testing.T, again func() ledger.Ledger) {
-	s := open(t, again(), key("a"))
+func nothingRecorded(t subject) {
+	s := open(t, t.again(), key("a"))
 	if diff := cmp.Diff(ledger.Header{}, s.Header()); diff != "" {
 		t.Errorf("header of nothing (-want +got):\n%s", diff)
 	}
@@ -159,12 +166,12 @@ func nothingRecorded(t *testing.T, again func() ledger.Ledger) {
 		t.Errorf("members of nothing: %v", got)
 	}
 	shut(t, s)
-	if got := allEntries(t, again()); len(got) != 0 {
+	if got := allEntries(t, t.again()); len(got) != 0 {
 		t.Errorf("entries: %v, want none: nothing was recorded", got)
 	}
 }
 
-func generation(t *testing.T, again func() ledger.Ledger) {
+func generation(t subject) {
 	var intent ledger.Intent
 	for i, step := range []struct {
 		run  func(ledger.Session)
@@ -182,21 +189,21 @@ func generation(t *testing.T, again func() ledger.Ledger) {
 		}, 3},
 		{func(s ledger.Session) { members(t, s.Members(t.Context())) }, 3},
 	} {
-		s := open(t, again(), key("a"))
+		s := open(t, t.again(), key("a"))
 		step.run(s)
 		shut(t, s)
-		s = open(t, again(), key("a"))
+		s = open(t, t.again(), key("a"))
 		if got := s.Header().Generation; got != step.want {
 			t.Errorf("generation after step %d = %d, want %d", i, got, step.want)
 		}
 		shut(t, s)
-		if got := allEntries(t, again()); len(got) != 1 || got[0].Header.Generation != step.want {
+		if got := allEntries(t, t.again()); len(got) != 1 || got[0].Header.Generation != step.want {
 			t.Errorf("entries after step %d: %v", i, got)
 		}
 	}
 }
 
-func headers(t *testing.T, again func() ledger.Ledger) {
+func headers(t subject) {
 	full := header()
 	far := time.FixedZone("far", 14*3600)
 	for i, h := range []ledger.Header{
@@ -204,7 +211,7 @@ func headers(t *testing.T, again func() ledger.Ledger) {
 		{CreatedAt: time.Unix(0, 0)}, {CreatedAt: time.Date(2026, 1, 1, 0, 0, 0, 5, far)}, {CreatedAt: time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)},
 		{Sent: ledger.Epochs{0: -1, 255: 1<<63 - 1}}, {Retired: true}, {Rules: "r"},
 	} {
-		s := open(t, again(), key("a"))
+		s := open(t, t.again(), key("a"))
 		// A name changes while members do.
 		intent := begin(t, s, nil, batch(ledger.Unknown, external("u-1")))
 		setHeader(t, s, h)
@@ -214,23 +221,23 @@ func headers(t *testing.T, again func() ledger.Ledger) {
 			t.Errorf("header %d in its session (-want +got):\n%s", i, diff)
 		}
 		shut(t, s)
-		s = open(t, again(), key("a"))
+		s = open(t, t.again(), key("a"))
 		if diff := cmp.Diff(h, s.Header()); diff != "" {
 			t.Errorf("header %d later (-want +got):\n%s", i, diff)
 		}
 		if h.CreatedAt.IsZero() != s.Header().CreatedAt.IsZero() {
 			t.Errorf("header %d: created at %s, want %s", i, s.Header().CreatedAt, h.CreatedAt)
 		}
-		if diff := cmp.Diff([]ledger.Entry{{Key: key("a"), Header: h}}, allEntries(t, again())); diff != "" {
+		if diff := cmp.Diff([]ledger.Entry{{Key: key("a"), Header: h}}, allEntries(t, t.again())); diff != "" {
 			t.Errorf("entries %d (-want +got):\n%s", i, diff)
 		}
 		shut(t, s)
 	}
 }
 
-func unsettled(t *testing.T, again func() ledger.Ledger) {
+func unsettled(t subject) {
 	a, b, c := external("a"), external("b"), external("c")
-	s := open(t, again(), key("a"))
+	s := open(t, t.again(), key("a"))
 	fill(t, s, ledger.In, a)
 	begin(t, s, batch(ledger.In, a), batch(ledger.Out, b, c))
 	check := func(when string) {
@@ -245,11 +252,11 @@ func unsettled(t *testing.T, again func() ledger.Ledger) {
 	}
 	check("in the session")
 	shut(t, s)
-	s = open(t, again(), key("a"))
+	s = open(t, t.again(), key("a"))
 	check("in the next")
 }
 
-func outcomes(t *testing.T, again func() ledger.Ledger) {
+func outcomes(t subject) {
 	id := external("u-1")
 	for _, before := range []ledger.State{ledger.Out, ledger.In, ledger.Unknown} {
 		for _, c := range []struct {
@@ -266,12 +273,12 @@ func outcomes(t *testing.T, again func() ledger.Ledger) {
 		} {
 			name := fmt.Sprintf("%v, removal %t, %v", before, c.removal, c.outcome)
 			k := key(name)
-			s := open(t, again(), k)
+			s := open(t, t.again(), k)
 			fill(t, s, before, id, external("other"))
 			// Half of the time the former state comes from an earlier session.
 			if c.removal {
 				shut(t, s)
-				s = open(t, again(), k)
+				s = open(t, t.again(), k)
 			}
 			if c.removal {
 				settle(t, s, begin(t, s, batch(before, id), nil), c.outcome)
@@ -289,7 +296,7 @@ func outcomes(t *testing.T, again func() ledger.Ledger) {
 				t.Errorf("%s (-want +got):\n%s", name, diff)
 			}
 			shut(t, s)
-			s = open(t, again(), k)
+			s = open(t, t.again(), k)
 			if diff := cmp.Diff(want, members(t, s.Members(t.Context()))); diff != "" {
 				t.Errorf("%s, later (-want +got):\n%s", name, diff)
 			}
@@ -298,7 +305,7 @@ func outcomes(t *testing.T, again func() ledger.Ledger) {
 	}
 }
 
-func bothKinds(t *testing.T, again func() ledger.Ledger) {
+func bothKinds(t subject) {
 	for _, c := range []struct {
 		outcome ledger.Outcome
 		want    states
@@ -308,21 +315,21 @@ func bothKinds(t *testing.T, again func() ledger.Ledger) {
 		{ledger.Lost, states{"e:old": ledger.Unknown, "e:lost": ledger.Unknown, "e:new": ledger.Unknown, "e:again": ledger.Unknown, "e:kept": ledger.In}},
 	} {
 		k := key(c.outcome.String())
-		s := open(t, again(), k)
+		s := open(t, t.again(), k)
 		fill(t, s, ledger.In, external("old"), external("again"), external("kept"))
 		fill(t, s, ledger.Unknown, external("lost"))
 		removals := []ledger.Member{{ID: external("old"), State: ledger.In}, {ID: external("lost"), State: ledger.Unknown}}
 		adds := []ledger.Member{{ID: external("new"), State: ledger.Out}, {ID: external("again"), State: ledger.In}}
 		settle(t, s, begin(t, s, removals, adds), c.outcome)
 		shut(t, s)
-		if diff := cmp.Diff(c.want, members(t, ledger.Members(t.Context(), again(), k))); diff != "" {
+		if diff := cmp.Diff(c.want, members(t, ledger.Members(t.Context(), t.again(), k))); diff != "" {
 			t.Errorf("%v (-want +got):\n%s", c.outcome, diff)
 		}
 	}
 }
 
-func anyOrder(t *testing.T, again func() ledger.Ledger) {
-	s := open(t, again(), key("a"))
+func anyOrder(t subject) {
+	s := open(t, t.again(), key("a"))
 	a := begin(t, s, nil, batch(ledger.Out, external("a")))
 	b := begin(t, s, nil, batch(ledger.Out, external("b")))
 	c := begin(t, s, nil, batch(ledger.Out, external("c")))
@@ -340,27 +347,27 @@ func anyOrder(t *testing.T, again func() ledger.Ledger) {
 	settle(t, s, begin(t, s, nil, batch(ledger.Out, external("b"))), ledger.Lost)
 	shut(t, s)
 	want := states{"e:a": ledger.In, "e:b": ledger.Unknown, "e:c": ledger.Unknown, "e:d": ledger.Unknown}
-	if diff := cmp.Diff(want, members(t, ledger.Members(t.Context(), again(), key("a")))); diff != "" {
+	if diff := cmp.Diff(want, members(t, ledger.Members(t.Context(), t.again(), key("a")))); diff != "" {
 		t.Errorf("members (-want +got):\n%s", diff)
 	}
 }
 
-func slicesNotKept(t *testing.T, again func() ledger.Ledger) {
-	s := open(t, again(), key("a"))
+func slicesNotKept(t subject) {
+	s := open(t, t.again(), key("a"))
 	fill(t, s, ledger.In, external("r"))
 	removals, adds := batch(ledger.In, external("r")), batch(ledger.Out, external("a"))
 	intent := begin(t, s, removals, adds)
 	removals[0], adds[0] = ledger.Member{ID: external("x")}, ledger.Member{ID: external("y"), State: ledger.In}
 	settle(t, s, intent, ledger.Accepted)
 	shut(t, s)
-	if diff := cmp.Diff(states{"e:a": ledger.In}, members(t, ledger.Members(t.Context(), again(), key("a")))); diff != "" {
+	if diff := cmp.Diff(states{"e:a": ledger.In}, members(t, ledger.Members(t.Context(), t.again(), key("a")))); diff != "" {
 		t.Errorf("members (-want +got):\n%s", diff)
 	}
 }
 
-func duplicates(t *testing.T, again func() ledger.Ledger) {
+func duplicates(t subject) {
 	a, b, c, gone := external("a"), external("b"), external("c"), external("gone")
-	s := open(t, again(), key("a"))
+	s := open(t, t.again(), key("a"))
 	fill(t, s, ledger.In, a, gone)
 	fill(t, s, ledger.Unknown, b)
 	got := compare(t, s, want(a, b, c, c, b, a, a)...)
@@ -370,8 +377,8 @@ func duplicates(t *testing.T, again func() ledger.Ledger) {
 	}
 }
 
-func nobodyWanted(t *testing.T, again func() ledger.Ledger) {
-	s := open(t, again(), key("a"))
+func nobodyWanted(t subject) {
+	s := open(t, t.again(), key("a"))
 	if diff := cmp.Diff(difference{Removals: states{}, Adds: states{}, Repeats: states{}}, compare(t, s)); diff != "" {
 		t.Errorf("of nothing (-want +got):\n%s", diff)
 	}
@@ -383,8 +390,8 @@ func nobodyWanted(t *testing.T, again func() ledger.Ledger) {
 	}
 }
 
-func brokenSource(t *testing.T, again func() ledger.Ledger) {
-	s := open(t, again(), key("a"))
+func brokenSource(t subject) {
+	s := open(t, t.again(), key("a"))
 	fill(t, s, ledger.In, external("a"), external("b"))
 	before := compare(t, s, want(external("a"), external("c"))...)
 	for _, at := range []int{0, 1, 5000} {
@@ -409,13 +416,13 @@ func brokenSource(t *testing.T, again func() ledger.Ledger) {
 		}
 	}
 	shut(t, s)
-	if diff := cmp.Diff(states{"e:a": ledger.In, "e:b": ledger.In}, members(t, ledger.Members(t.Context(), again(), key("a")))); diff != "" {
+	if diff := cmp.Diff(states{"e:a": ledger.In, "e:b": ledger.In}, members(t, ledger.Members(t.Context(), t.again(), key("a")))); diff != "" {
 		t.Errorf("members (-want +got):\n%s", diff)
 	}
 }
 
-func sourceOnce(t *testing.T, again func() ledger.Ledger) {
-	s := open(t, again(), key("a"))
+func sourceOnce(t subject) {
+	s := open(t, t.again(), key("a"))
 	fill(t, s, ledger.In, external("a"))
 	reads := 0
 	d, err := s.Compare(t.Context(), func(yield func(ledger.Wanted, error) bool) {
@@ -431,8 +438,8 @@ func sourceOnce(t *testing.T, again func() ledger.Ledger) {
 	}
 }
 
-func othersNotKept(t *testing.T, again func() ledger.Ledger) {
-	s := open(t, again(), key("a"))
+func othersNotKept(t subject) {
+	s := open(t, t.again(), key("a"))
 	fill(t, s, ledger.In, external("a"), external("b"), external("old a"), external("old b"))
 	d, err := s.Compare(t.Context(), func(yield func(ledger.Wanted, error) bool) {
 		buffer := make([]identity.ID, 1)
@@ -456,8 +463,8 @@ func othersNotKept(t *testing.T, again func() ledger.Ledger) {
 	}
 }
 
-func parts(t *testing.T, again func() ledger.Ledger) {
-	s := open(t, again(), key("a"))
+func parts(t subject) {
+	s := open(t, t.again(), key("a"))
 	var stay, gone, fresh, lost []identity.ID
 	for i := range 700 {
 		stay, gone = append(stay, external(fmt.Sprint("stay", i))), append(gone, external(fmt.Sprint("gone", i)))
@@ -466,7 +473,7 @@ func parts(t *testing.T, again func() ledger.Ledger) {
 	fill(t, s, ledger.In, slices.Concat(stay, gone)...)
 	fill(t, s, ledger.Unknown, lost...)
 	shut(t, s)
-	s = open(t, again(), key("a"))
+	s = open(t, t.again(), key("a"))
 	d, err := s.Compare(t.Context(), source(want(slices.Concat(fresh, stay, lost)...)...))
 	if err != nil {
 		t.Fatal(err)
@@ -513,9 +520,9 @@ func parts(t *testing.T, again func() ledger.Ledger) {
 	}
 }
 
-func secondComparison(t *testing.T, again func() ledger.Ledger) {
+func secondComparison(t subject) {
 	a, b, c, d := external("a"), external("b"), external("c"), external("d")
-	s := open(t, again(), key("a"))
+	s := open(t, t.again(), key("a"))
 	fill(t, s, ledger.In, a, b)
 	if diff := cmp.Diff(difference{Members: 2, Kept: 1, Removals: states{"e:a": ledger.In}, Adds: states{"e:c": ledger.Out, "e:d": ledger.Out}, Repeats: states{}},
 		compare(t, s, want(b, c, d)...)); diff != "" {
@@ -534,24 +541,24 @@ func secondComparison(t *testing.T, again func() ledger.Ledger) {
 	}
 }
 
-func comparingRecordsNothing(t *testing.T, again func() ledger.Ledger) {
-	s := open(t, again(), key("a"))
+func comparingRecordsNothing(t subject) {
+	s := open(t, t.again(), key("a"))
 	fill(t, s, ledger.In, external("a"), external("old"))
 	shut(t, s)
-	before := allEntries(t, again())
-	s = open(t, again(), key("a"))
+	before := allEntries(t, t.again())
+	s = open(t, t.again(), key("a"))
 	compare(t, s, ledger.Wanted{ID: external("a"), Others: []identity.ID{external("old")}}, ledger.Wanted{ID: external("new")})
 	shut(t, s)
-	if diff := cmp.Diff(before, allEntries(t, again())); diff != "" {
+	if diff := cmp.Diff(before, allEntries(t, t.again())); diff != "" {
 		t.Errorf("entries (-before +after):\n%s", diff)
 	}
-	if diff := cmp.Diff(states{"e:a": ledger.In, "e:old": ledger.In}, members(t, ledger.Members(t.Context(), again(), key("a")))); diff != "" {
+	if diff := cmp.Diff(states{"e:a": ledger.In, "e:old": ledger.In}, members(t, ledger.Members(t.Context(), t.again(), key("a")))); diff != "" {
 		t.Errorf("members (-want +got):\n%s", diff)
 	}
 }
 
-func membersOfSession(t *testing.T, again func() ledger.Ledger) {
-	s := open(t, again(), key("a"))
+func membersOfSession(t subject) {
+	s := open(t, t.again(), key("a"))
 	expect := states{}
 	for i := range 500 {
 		id := external(fmt.Sprint("u-", i))
@@ -562,7 +569,7 @@ func membersOfSession(t *testing.T, again func() ledger.Ledger) {
 		}
 		if i == 250 {
 			shut(t, s)
-			s = open(t, again(), key("a"))
+			s = open(t, t.again(), key("a"))
 		}
 	}
 	for range 2 {
@@ -571,7 +578,10 @@ func membersOfSession(t *testing.T, again func() ledger.Ledger) {
 		}
 	}
 	n := 0
-	for range s.Members(t.Context()) {
+	for _, err := range s.Members(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
 		if n++; n == 3 {
 			break
 		}
@@ -584,8 +594,8 @@ func membersOfSession(t *testing.T, again func() ledger.Ledger) {
 	}
 }
 
-func afterClose(t *testing.T, again func() ledger.Ledger) {
-	s := open(t, again(), key("a"))
+func afterClose(t subject) {
+	s := open(t, t.again(), key("a"))
 	fill(t, s, ledger.In, external("a"))
 	intent := begin(t, s, nil, batch(ledger.Out, external("b")))
 	shut(t, s)
@@ -625,22 +635,22 @@ func afterClose(t *testing.T, again func() ledger.Ledger) {
 	}
 	refused("after Close")
 	// The old session has no hold on the new one.
-	next := open(t, again(), key("a"))
+	next := open(t, t.again(), key("a"))
 	refused("while another session is open")
-	if _, err := again().Open(t.Context(), key("a")); err == nil {
+	if _, err := t.again().Open(t.Context(), key("a")); err == nil {
 		t.Error("closing the old session again ended the new one's lease")
 	}
 	if diff := cmp.Diff(states{"e:a": ledger.In, "e:b": ledger.Unknown}, members(t, next.Members(t.Context()))); diff != "" {
 		t.Errorf("members (-want +got):\n%s", diff)
 	}
 	// Those of an unused session too.
-	s = open(t, again(), key("b"))
+	s = open(t, t.again(), key("b"))
 	shut(t, s)
 	refused("of a session that did nothing")
 }
 
-func contextDone(t *testing.T, again func() ledger.Ledger) {
-	s := open(t, again(), key("a"))
+func contextDone(t subject) {
+	s := open(t, t.again(), key("a"))
 	fill(t, s, ledger.In, external("a"), external("b"))
 	done, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -652,7 +662,7 @@ func contextDone(t *testing.T, again func() ledger.Ledger) {
 			t.Errorf("%s = %v, want context.Canceled", name, err)
 		}
 	}
-	_, err := again().Open(done, key("b"))
+	_, err := t.again().Open(done, key("b"))
 	check("Open", err)
 	_, err = s.Compare(done, source(want(external("a"))...))
 	check("Compare", err)
@@ -669,7 +679,7 @@ func contextDone(t *testing.T, again func() ledger.Ledger) {
 		check("Members", err)
 		break
 	}
-	for _, err := range again().Entries(done) {
+	for _, err := range t.again().Entries(done) {
 		check("Entries", err)
 		break
 	}
@@ -688,20 +698,20 @@ func contextDone(t *testing.T, again func() ledger.Ledger) {
 		check("Begin", err)
 	}
 	_ = s.Close()
-	got := members(t, ledger.Members(t.Context(), again(), key("a")))
+	got := members(t, ledger.Members(t.Context(), t.again(), key("a")))
 	if _, begun := expect["e:c"]; !begun {
 		delete(got, "e:c") // an intent that did not leave may be recorded
 	}
 	if diff := cmp.Diff(expect, got); diff != "" {
 		t.Errorf("members (-want +got):\n%s", diff)
 	}
-	shut(t, open(t, again(), key("b"))) // a failed Open holds nothing
+	shut(t, open(t, t.again(), key("b"))) // a failed Open holds nothing
 }
 
 // recordingMeanwhile sends a difference as a syncer does: parts are read while many batches of them are under way.
-func recordingMeanwhile(t *testing.T, again func() ledger.Ledger) {
+func recordingMeanwhile(t subject) {
 	const n = 1500
-	s := open(t, again(), key("a"))
+	s := open(t, t.again(), key("a"))
 	var old, wanted []identity.ID
 	for i := range n {
 		old = append(old, external(fmt.Sprint("old", i)))
@@ -710,7 +720,7 @@ func recordingMeanwhile(t *testing.T, again func() ledger.Ledger) {
 	fill(t, s, ledger.In, old...)
 	fill(t, s, ledger.Unknown, wanted[:n/3]...)
 	shut(t, s)
-	s = open(t, again(), key("a"))
+	s = open(t, t.again(), key("a"))
 	d, err := s.Compare(t.Context(), source(want(wanted...)...))
 	if err != nil {
 		t.Fatal(err)
@@ -765,14 +775,14 @@ func recordingMeanwhile(t *testing.T, again func() ledger.Ledger) {
 		t.Errorf("in the session (-want +got):\n%s", diff)
 	}
 	shut(t, s)
-	if diff := cmp.Diff(expect, compare(t, open(t, again(), key("a")), want(wanted...)...)); diff != "" {
+	if diff := cmp.Diff(expect, compare(t, open(t, t.again(), key("a")), want(wanted...)...)); diff != "" {
 		t.Errorf("later (-want +got):\n%s", diff)
 	}
 }
 
-func everyIdentifier(t *testing.T, again func() ledger.Ledger) {
+func everyIdentifier(t subject) {
 	ids := identifiers()
-	s := open(t, again(), key("a"))
+	s := open(t, t.again(), key("a"))
 	var in, unknown, out []identity.ID
 	all := states{}
 	for i, id := range ids {
@@ -815,7 +825,7 @@ func everyIdentifier(t *testing.T, again func() ledger.Ledger) {
 	}
 	check("in the session", s)
 	shut(t, s)
-	s = open(t, again(), key("a"))
+	s = open(t, t.again(), key("a"))
 	check("later", s)
 	// The identifiers come back byte for byte.
 	exact := map[identity.ID]bool{}
@@ -832,7 +842,7 @@ func everyIdentifier(t *testing.T, again func() ledger.Ledger) {
 	}
 	shut(t, s)
 	// Each turns up alone where everybody else is removed.
-	s = open(t, again(), key("a"))
+	s = open(t, t.again(), key("a"))
 	settle(t, s, begin(t, s, slices.Concat(batch(ledger.In, in...), batch(ledger.Unknown, unknown...)), batch(ledger.Out, out...)), ledger.Accepted)
 	shut(t, s)
 	all = states{}
@@ -840,10 +850,10 @@ func everyIdentifier(t *testing.T, again func() ledger.Ledger) {
 		all[show(id)] = ledger.In
 	}
 	in, unknown, out = out, nil, slices.Concat(in, unknown)
-	check("after everybody changed", open(t, again(), key("a")))
+	check("after everybody changed", open(t, t.again(), key("a")))
 }
 
-func everyKey(t *testing.T, again func() ledger.Ledger) {
+func everyKey(t subject) {
 	var keys []ledger.Key
 	seen := map[ledger.Key]bool{}
 	add := func(k ledger.Key) {
@@ -872,7 +882,7 @@ func everyKey(t *testing.T, again func() ledger.Ledger) {
 	}
 	// All at once: nobody holds another's lease.
 	sessions := make([]ledger.Session, len(keys))
-	l := again()
+	l := t.again()
 	for i, k := range keys {
 		s, err := l.Open(t.Context(), k)
 		if err != nil {
@@ -887,7 +897,7 @@ func everyKey(t *testing.T, again func() ledger.Ledger) {
 		shut(t, s)
 	}
 	expect := map[ledger.Key]string{}
-	l = again()
+	l = t.again()
 	for i, k := range keys {
 		s := open(t, l, k)
 		if got := s.Header().Name; got != fmt.Sprint(i) {
@@ -908,7 +918,7 @@ func everyKey(t *testing.T, again func() ledger.Ledger) {
 	}
 }
 
-func entries(t *testing.T, again func() ledger.Ledger) {
+func entries(t subject) {
 	keysOf := func(list []ledger.Entry) []ledger.Key {
 		keys := make([]ledger.Key, 0, len(list))
 		for _, e := range list {
@@ -917,13 +927,13 @@ func entries(t *testing.T, again func() ledger.Ledger) {
 		return keys
 	}
 	var held []ledger.Session
-	before := allEntries(t, again())
+	before := allEntries(t, t.again())
 	if len(before) != 0 {
 		t.Fatalf("a new ledger has entries: %v", before)
 	}
 	for i := range 20 {
 		k := key(fmt.Sprint("c-", (i*7)%20))
-		s := open(t, again(), k)
+		s := open(t, t.again(), k)
 		if i%2 == 0 {
 			setHeader(t, s, ledger.Header{Name: fmt.Sprint(i)})
 		} else {
@@ -935,8 +945,8 @@ func entries(t *testing.T, again func() ledger.Ledger) {
 		} else {
 			shut(t, s)
 		}
-		after := keysOf(allEntries(t, again()))
-		if diff := cmp.Diff(after, keysOf(allEntries(t, again()))); diff != "" {
+		after := keysOf(allEntries(t, t.again()))
+		if diff := cmp.Diff(after, keysOf(allEntries(t, t.again()))); diff != "" {
 			t.Errorf("two lists (-first +second):\n%s", diff)
 		}
 		if !slices.Contains(after, k) {
@@ -946,14 +956,14 @@ func entries(t *testing.T, again func() ledger.Ledger) {
 		if diff := cmp.Diff(keysOf(before), older); diff != "" {
 			t.Errorf("the order of those before (-want +got):\n%s", diff)
 		}
-		before = allEntries(t, again())
+		before = allEntries(t, t.again())
 	}
 	for _, s := range held {
 		setHeader(t, s, ledger.Header{Name: "now"})
 		shut(t, s)
 	}
 	n := 0
-	for _, e := range allEntries(t, again()) {
+	for _, e := range allEntries(t, t.again()) {
 		if e.Header.Name == "now" {
 			n++
 		}
@@ -964,13 +974,16 @@ func entries(t *testing.T, again func() ledger.Ledger) {
 	if n != len(held) {
 		t.Errorf("%d entries have the new name, want %d", n, len(held))
 	}
-	for range again().Entries(t.Context()) {
+	for _, err := range t.again().Entries(t.Context()) {
+		if err != nil {
+			t.Error(err)
+		}
 		break
 	}
 }
 
-func purge(t *testing.T, again func() ledger.Ledger) {
-	s := open(t, again(), key("a"))
+func purge(t subject) {
+	s := open(t, t.again(), key("a"))
 	fill(t, s, ledger.In, external("a"), external("b"))
 	fill(t, s, ledger.Unknown, external("c"))
 	settle(t, s, begin(t, s, batch(ledger.In, external("a")), nil), ledger.Accepted)
@@ -991,7 +1004,7 @@ func purge(t *testing.T, again func() ledger.Ledger) {
 	settle(t, s, begin(t, s, nil, batch(ledger.Out, external("d"))), ledger.Accepted)
 	expect["e:d"] = ledger.In
 	shut(t, s)
-	s = open(t, again(), key("a"))
+	s = open(t, t.again(), key("a"))
 	if diff := cmp.Diff(expect, members(t, s.Members(t.Context()))); diff != "" {
 		t.Errorf("members later (-want +got):\n%s", diff)
 	}
@@ -1001,27 +1014,30 @@ func purge(t *testing.T, again func() ledger.Ledger) {
 	}
 }
 
-func membersHelper(t *testing.T, again func() ledger.Ledger) {
-	s := open(t, again(), key("a"))
+func membersHelper(t subject) {
+	s := open(t, t.again(), key("a"))
 	fill(t, s, ledger.In, external("a"), external("b"))
 	fill(t, s, ledger.Unknown, external("c"))
 	shut(t, s)
 	for range 2 {
-		if diff := cmp.Diff(states{"e:a": ledger.In, "e:b": ledger.In, "e:c": ledger.Unknown}, members(t, ledger.Members(t.Context(), again(), key("a")))); diff != "" {
+		if diff := cmp.Diff(states{"e:a": ledger.In, "e:b": ledger.In, "e:c": ledger.Unknown}, members(t, ledger.Members(t.Context(), t.again(), key("a")))); diff != "" {
 			t.Errorf("members (-want +got):\n%s", diff)
 		}
-		for range ledger.Members(t.Context(), again(), key("a")) {
-			if _, err := again().Open(t.Context(), key("a")); err == nil {
+		for _, err := range ledger.Members(t.Context(), t.again(), key("a")) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := t.again().Open(t.Context(), key("a")); err == nil {
 				t.Error("the lease is free while the members are read")
 			}
 			break // and frees the lease, or the next turn fails
 		}
 	}
-	if got := members(t, ledger.Members(t.Context(), again(), key("none"))); len(got) != 0 {
+	if got := members(t, ledger.Members(t.Context(), t.again(), key("none"))); len(got) != 0 {
 		t.Errorf("members of no entry: %v", got)
 	}
 	var invalid *ledger.InvalidError
-	for _, err := range ledger.Members(t.Context(), again(), ledger.Key{}) {
+	for _, err := range ledger.Members(t.Context(), t.again(), ledger.Key{}) {
 		if !errors.As(err, &invalid) {
 			t.Errorf("members of a bad key: %v", err)
 		}
@@ -1029,13 +1045,13 @@ func membersHelper(t *testing.T, again func() ledger.Ledger) {
 	if invalid == nil {
 		t.Error("a bad key is no error")
 	}
-	if got := allEntries(t, again()); len(got) != 1 || got[0].Header.Generation != 1 {
+	if got := allEntries(t, t.again()); len(got) != 1 || got[0].Header.Generation != 1 {
 		t.Errorf("reading left a trace: %v", got)
 	}
 }
 
-func diffHelper(t *testing.T, again func() ledger.Ledger) {
-	s := open(t, again(), key("a"))
+func diffHelper(t subject) {
+	s := open(t, t.again(), key("a"))
 	fill(t, s, ledger.In, external("both"), external("ours"))
 	fill(t, s, ledger.Unknown, external("perhaps"), external("perhaps ours"))
 	shut(t, s)
@@ -1053,7 +1069,7 @@ func diffHelper(t *testing.T, again func() ledger.Ledger) {
 	}
 	for range 2 {
 		got := map[string]ledger.Side{}
-		for d, err := range ledger.Diff(t.Context(), again(), key("a"), list(nil, "both", "theirs", "perhaps", "theirs")) {
+		for d, err := range ledger.Diff(t.Context(), t.again(), key("a"), list(nil, "both", "theirs", "perhaps", "theirs")) {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -1065,12 +1081,15 @@ func diffHelper(t *testing.T, again func() ledger.Ledger) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("deviations (-want +got):\n%s", diff)
 		}
-		for range ledger.Diff(t.Context(), again(), key("a"), list(nil, "theirs")) {
+		for _, err := range ledger.Diff(t.Context(), t.again(), key("a"), list(nil, "theirs")) {
+			if err != nil {
+				t.Fatal(err)
+			}
 			break
 		}
 	}
 	var errs []error
-	for d, err := range ledger.Diff(t.Context(), again(), key("a"), list(errSource, "both")) {
+	for d, err := range ledger.Diff(t.Context(), t.again(), key("a"), list(errSource, "both")) {
 		errs = append(errs, err)
 		if err == nil {
 			t.Errorf("a list that broke gave %v", d.Side)
@@ -1079,7 +1098,7 @@ func diffHelper(t *testing.T, again func() ledger.Ledger) {
 	if len(errs) != 1 || !errors.Is(errs[0], errSource) {
 		t.Errorf("a list that broke gave %v", errs)
 	}
-	if got := allEntries(t, again()); len(got) != 1 || got[0].Header.Generation != 1 {
+	if got := allEntries(t, t.again()); len(got) != 1 || got[0].Header.Generation != 1 {
 		t.Errorf("comparing left a trace: %v", got)
 	}
 }
@@ -1097,7 +1116,7 @@ func memberList(fail error, list ...ledger.Member) iter.Seq2[ledger.Member, erro
 	}
 }
 
-func importHelper(t *testing.T, again func() ledger.Ledger) {
+func importHelper(t subject) {
 	var list []ledger.Member
 	expect := states{}
 	for i := range 5003 { // more than one batch of either state
@@ -1112,11 +1131,11 @@ func importHelper(t *testing.T, again func() ledger.Ledger) {
 	h.Generation = 70
 	e := ledger.Entry{Key: key("a"), Header: h}
 	// Interrupted, and repeated from the start.
-	err := ledger.Import(t.Context(), again(), e, memberList(errSource, list[:3100]...))
+	err := ledger.Import(t.Context(), t.again(), e, memberList(errSource, list[:3100]...))
 	if !errors.Is(err, errSource) || !strings.Contains(err.Error(), "row 3101") {
 		t.Errorf("Import = %v, want the source's error with its row", err)
 	}
-	s := open(t, again(), key("a"))
+	s := open(t, t.again(), key("a"))
 	if got := s.Header(); got.Name != "" {
 		t.Errorf("an interrupted import recorded the name %q", got.Name)
 	}
@@ -1126,10 +1145,10 @@ func importHelper(t *testing.T, again func() ledger.Ledger) {
 		}
 	}
 	shut(t, s)
-	if err := ledger.Import(t.Context(), again(), e, memberList(nil, slices.Concat(list, list[:100])...)); err != nil {
+	if err := ledger.Import(t.Context(), t.again(), e, memberList(nil, slices.Concat(list, list[:100])...)); err != nil {
 		t.Fatal(err)
 	}
-	s = open(t, again(), key("a"))
+	s = open(t, t.again(), key("a"))
 	if diff := cmp.Diff(expect, members(t, s.Members(t.Context()))); diff != "" {
 		t.Errorf("members (-want +got):\n%s", diff)
 	}
@@ -1139,42 +1158,42 @@ func importHelper(t *testing.T, again func() ledger.Ledger) {
 	}
 	shut(t, s)
 	// From ledger to ledger; what is there already stays.
-	s = open(t, again(), key("b"))
+	s = open(t, t.again(), key("b"))
 	fill(t, s, ledger.In, external("there"))
 	shut(t, s)
-	if err := ledger.Import(t.Context(), again(), ledger.Entry{Key: key("b"), Header: h}, ledger.Members(t.Context(), again(), key("a"))); err != nil {
+	if err := ledger.Import(t.Context(), t.again(), ledger.Entry{Key: key("b"), Header: h}, ledger.Members(t.Context(), t.again(), key("a"))); err != nil {
 		t.Fatal(err)
 	}
 	expect["e:there"] = ledger.In
-	if diff := cmp.Diff(expect, members(t, ledger.Members(t.Context(), again(), key("b")))); diff != "" {
+	if diff := cmp.Diff(expect, members(t, ledger.Members(t.Context(), t.again(), key("b")))); diff != "" {
 		t.Errorf("members of the copy (-want +got):\n%s", diff)
 	}
 	// Nobody at all is an entry with a header.
-	if err := ledger.Import(t.Context(), again(), ledger.Entry{Key: key("c"), Header: h}, memberList(nil)); err != nil {
+	if err := ledger.Import(t.Context(), t.again(), ledger.Entry{Key: key("c"), Header: h}, memberList(nil)); err != nil {
 		t.Fatal(err)
 	}
-	if got := allEntries(t, again()); len(got) != 3 {
+	if got := allEntries(t, t.again()); len(got) != 3 {
 		t.Errorf("entries: %v", got)
 	}
 }
 
-func importRefuses(t *testing.T, again func() ledger.Ledger) {
+func importRefuses(t subject) {
 	for name, m := range map[string]ledger.Member{
 		"out":           {ID: external("a"), State: ledger.Out},
 		"a fourth":      {ID: external("a"), State: 9},
 		"no identifier": {State: ledger.In},
 		"control":       {ID: external("a\n"), State: ledger.In},
 	} {
-		err := ledger.Import(t.Context(), again(), ledger.Entry{Key: key("a"), Header: header()}, memberList(nil, ledger.Member{ID: external("ok"), State: ledger.In}, m))
+		err := ledger.Import(t.Context(), t.again(), ledger.Entry{Key: key("a"), Header: header()}, memberList(nil, ledger.Member{ID: external("ok"), State: ledger.In}, m))
 		if err == nil || !strings.HasPrefix(err.Error(), "ledger: import: row 2: ") {
 			t.Errorf("%s: Import = %v", name, err)
 		}
 	}
 	var invalid *ledger.InvalidError
-	if err := ledger.Import(t.Context(), again(), ledger.Entry{}, memberList(nil)); !errors.As(err, &invalid) {
+	if err := ledger.Import(t.Context(), t.again(), ledger.Entry{}, memberList(nil)); !errors.As(err, &invalid) {
 		t.Errorf("Import under a bad key = %v", err)
 	}
-	shut(t, open(t, again(), key("a")))
+	shut(t, open(t, t.again(), key("a")))
 }
 
 // TestTwins shows whose addition is repeated because another identifier of theirs is removed.
@@ -1265,13 +1284,13 @@ func TestTwins(t *testing.T) {
 			difference{Members: 3, Kept: 1, Removals: states{"e:c": in}, Repeats: states{"e:b": in}},
 		},
 	}
-	for name, make := range ledgers() {
+	for name, made := range ledgers() {
 		for _, c := range cases {
 			// The state lies in an old file, in a new one, or is not yet written at all.
 			for _, reopen := range []bool{false, true} {
 				t.Run(fmt.Sprintf("%s/%s/reopened=%t", name, c.name, reopen), func(t *testing.T) {
 					t.Parallel()
-					again := make(t)
+					again := made(t)
 					s := open(t, again(), key("a"))
 					for name, state := range c.before {
 						fill(t, s, state, id(name))
@@ -1295,9 +1314,9 @@ func TestTwins(t *testing.T) {
 	}
 	t.Run("kinds", func(t *testing.T) {
 		t.Parallel()
-		for name, make := range ledgers() {
+		for name, made := range ledgers() {
 			// An external ID and a device ID of one text are two identifiers, as are two spellings of a UUID.
-			s := open(t, make(t)(), key("a"))
+			s := open(t, made(t)(), key("a"))
 			fill(t, s, in, identity.ExternalID(uuid), identity.DeviceID(uuid), identity.ExternalID(strings.ToUpper(uuid)))
 			got := compare(t, s, ledger.Wanted{ID: identity.ExternalID(uuid), Others: []identity.ID{identity.DeviceID(uuid)}})
 			expect := difference{

@@ -6,18 +6,18 @@ import "testing"
 func OnSimDisk() map[string]func(testing.TB) func() Ledger {
 	makers := map[string]func(testing.TB) func() Ledger{}
 	for _, s := range storages {
-		makers[s.name] = func(t testing.TB) func() Ledger {
-			t.Helper()
+		makers[s.name] = func(tb testing.TB) func() Ledger {
+			tb.Helper()
 			d := newSimDisk()
-			t.Cleanup(func() {
+			tb.Cleanup(func() {
 				if d.handles != 0 {
-					t.Errorf("%d files and locks are open at the end", d.handles)
+					tb.Errorf("%d files and locks are open at the end", d.handles)
 				}
 			})
 			return func() Ledger {
 				l, err := s.open(d)
 				if err != nil {
-					t.Fatal(err)
+					tb.Fatal(err)
 				}
 				return l
 			}

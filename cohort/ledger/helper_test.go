@@ -34,8 +34,8 @@ func ledgers() map[string]maker {
 			}
 		},
 	}
-	for name, make := range ledger.OnSimDisk() {
-		all[name+" on a simulated disk"] = make
+	for name, on := range ledger.OnSimDisk() {
+		all[name+" on a simulated disk"] = on
 	}
 	return all
 }
@@ -58,15 +58,15 @@ func show(id identity.ID) string {
 }
 
 // members reads a sequence of members, none of whom may appear twice.
-func members(t testing.TB, seq iter.Seq2[ledger.Member, error]) map[string]ledger.State {
-	t.Helper()
+func members(tb testing.TB, seq iter.Seq2[ledger.Member, error]) map[string]ledger.State {
+	tb.Helper()
 	got := map[string]ledger.State{}
 	for m, err := range seq {
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		if _, twice := got[show(m.ID)]; twice {
-			t.Fatalf("%q was yielded twice", show(m.ID))
+			tb.Fatalf("%q was yielded twice", show(m.ID))
 		}
 		got[show(m.ID)] = m.State
 	}
@@ -82,27 +82,27 @@ type difference struct {
 	Removals, Adds, Repeats  states
 }
 
-func part(t testing.TB, p ledger.Part) states {
-	t.Helper()
-	got := members(t, p.Members)
+func part(tb testing.TB, p ledger.Part) states {
+	tb.Helper()
+	got := members(tb, p.Members)
 	if len(got) != p.Count {
-		t.Fatalf("a part of %d members yielded %d", p.Count, len(got))
+		tb.Fatalf("a part of %d members yielded %d", p.Count, len(got))
 	}
 	return got
 }
 
-func read(t testing.TB, d *ledger.Difference) difference {
-	t.Helper()
-	return difference{d.Members, d.Kept, d.Duplicate, part(t, d.Removals), part(t, d.Adds), part(t, d.Repeats)}
+func read(tb testing.TB, d *ledger.Difference) difference {
+	tb.Helper()
+	return difference{d.Members, d.Kept, d.Duplicate, part(tb, d.Removals), part(tb, d.Adds), part(tb, d.Repeats)}
 }
 
-func compare(t testing.TB, s ledger.Session, wanted ...ledger.Wanted) difference {
-	t.Helper()
-	d, err := s.Compare(t.Context(), source(wanted...))
+func compare(tb testing.TB, s ledger.Session, wanted ...ledger.Wanted) difference {
+	tb.Helper()
+	d, err := s.Compare(tb.Context(), source(wanted...))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	return read(t, d)
+	return read(tb, d)
 }
 
 func source(wanted ...ledger.Wanted) iter.Seq2[ledger.Wanted, error] {
@@ -124,49 +124,49 @@ func want(ids ...identity.ID) []ledger.Wanted {
 	return wanted
 }
 
-func open(t testing.TB, l ledger.Ledger, k ledger.Key) ledger.Session {
-	t.Helper()
-	s, err := l.Open(t.Context(), k)
+func open(tb testing.TB, l ledger.Ledger, k ledger.Key) ledger.Session {
+	tb.Helper()
+	s, err := l.Open(tb.Context(), k)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() { _ = s.Close() })
+	tb.Cleanup(func() { _ = s.Close() })
 	return s
 }
 
-func shut(t testing.TB, s ledger.Session) {
-	t.Helper()
+func shut(tb testing.TB, s ledger.Session) {
+	tb.Helper()
 	if err := s.Close(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 
-func begin(t testing.TB, s ledger.Session, removals, adds []ledger.Member) ledger.Intent {
-	t.Helper()
-	intent, err := s.Begin(t.Context(), removals, adds)
+func begin(tb testing.TB, s ledger.Session, removals, adds []ledger.Member) ledger.Intent {
+	tb.Helper()
+	intent, err := s.Begin(tb.Context(), removals, adds)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return intent
 }
 
-func settle(t testing.TB, s ledger.Session, intent ledger.Intent, o ledger.Outcome) {
-	t.Helper()
+func settle(tb testing.TB, s ledger.Session, intent ledger.Intent, o ledger.Outcome) {
+	tb.Helper()
 	if err := s.Settle(intent, o); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 
-func setHeader(t testing.TB, s ledger.Session, h ledger.Header) {
-	t.Helper()
-	if err := s.SetHeader(t.Context(), h); err != nil {
-		t.Fatal(err)
+func setHeader(tb testing.TB, s ledger.Session, h ledger.Header) {
+	tb.Helper()
+	if err := s.SetHeader(tb.Context(), h); err != nil {
+		tb.Fatal(err)
 	}
 }
 
 // fill brings members into a state, from out.
-func fill(t testing.TB, s ledger.Session, state ledger.State, ids ...identity.ID) {
-	t.Helper()
+func fill(tb testing.TB, s ledger.Session, state ledger.State, ids ...identity.ID) {
+	tb.Helper()
 	if state == ledger.Out || len(ids) == 0 {
 		return
 	}
@@ -174,7 +174,7 @@ func fill(t testing.TB, s ledger.Session, state ledger.State, ids ...identity.ID
 	if state == ledger.Unknown {
 		outcome = ledger.Lost
 	}
-	settle(t, s, begin(t, s, nil, batch(ledger.Out, ids...)), outcome)
+	settle(tb, s, begin(tb, s, nil, batch(ledger.Out, ids...)), outcome)
 }
 
 func batch(state ledger.State, ids ...identity.ID) []ledger.Member {

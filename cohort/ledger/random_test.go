@@ -19,13 +19,13 @@ const histories = 300
 // TestRandomHistories plays random histories against a ledger and against a plain map, and compares all that can be seen after each step.
 func TestRandomHistories(t *testing.T) {
 	t.Parallel()
-	for name, make := range ledgers() {
+	for name, made := range ledgers() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			seed := rand.Uint64()
 			var count counts
 			for n := range uint64(histories) {
-				h := &history{T: t, random: rand.New(rand.NewPCG(seed, n)), again: make(t), count: &count}
+				h := &history{T: t, random: rand.New(rand.NewPCG(seed, n)), again: made(t), count: &count}
 				h.run()
 				if t.Failed() {
 					t.Fatalf("seed %d, history %d, after: %v", seed, n, h.steps)
@@ -105,7 +105,7 @@ func (h *history) run() {
 	shut(h, h.session)
 }
 
-func (h *history) step(format string, args ...any) {
+func (h *history) stepf(format string, args ...any) {
 	h.steps = append(h.steps, fmt.Sprintf(format, args...))
 }
 
@@ -154,7 +154,7 @@ func (h *history) begin() {
 	if len(i.removals)+len(i.adds) == 0 {
 		return
 	}
-	h.step("begin %d removals, %d adds", len(i.removals), len(i.adds))
+	h.stepf("begin %d removals, %d adds", len(i.removals), len(i.adds))
 	n := begin(h, h.session, i.removals, i.adds)
 	if _, twice := h.open[n]; twice {
 		h.Errorf("intent %d was given out twice", n)
@@ -179,7 +179,7 @@ func (h *history) settle() {
 	slices.Sort(numbers)
 	n := numbers[h.random.IntN(len(numbers))]
 	outcome := []ledger.Outcome{ledger.Accepted, ledger.Accepted, ledger.Refused, ledger.Lost}[h.random.IntN(4)]
-	h.step("settle %d of %d: %v", n, len(numbers), outcome)
+	h.stepf("settle %d of %d: %v", n, len(numbers), outcome)
 	settle(h, h.session, n, outcome)
 	become := func(list []ledger.Member, accepted ledger.State) {
 		for _, m := range list {
@@ -204,7 +204,7 @@ func (h *history) settle() {
 }
 
 func (h *history) setHeader() {
-	h.step("header")
+	h.stepf("header")
 	next := ledger.Header{Name: fmt.Sprint("name ", h.random.IntN(5)), Naming: ledger.Naming(h.random.IntN(3)), Retired: h.random.IntN(2) == 0}
 	next.CreatedAt = time.Unix(h.random.Int64N(1<<32), h.random.Int64N(1e9)).UTC()
 	for range h.random.IntN(20) {
@@ -219,7 +219,7 @@ func (h *history) setHeader() {
 }
 
 func (h *history) reopen() {
-	h.step("reopen with %d open intents", len(h.open))
+	h.stepf("reopen with %d open intents", len(h.open))
 	shut(h, h.session)
 	h.session = open(h, h.again(), key("a"))
 	h.wrote = false
@@ -262,7 +262,7 @@ func (h *history) compare() {
 		}
 	}
 	h.random.Shuffle(len(wanted), func(i, j int) { wanted[i], wanted[j] = wanted[j], wanted[i] })
-	h.step("compare with %d", len(wanted))
+	h.stepf("compare with %d", len(wanted))
 	d, err := h.session.Compare(h.Context(), source(wanted...))
 	if err != nil {
 		h.Fatal(err)

@@ -179,7 +179,7 @@ func (d *simDisk) start(op simOp, name string) (simFault, error) {
 // find returns the node of a name, or nil, and the folder it is or would be in, or nil.
 func (d *simDisk) find(name string) (node, parent *simNode, base string) {
 	node = d.root
-	for _, base = range strings.Split(filepath.ToSlash(filepath.Clean(name)), "/") {
+	for base = range strings.SplitSeq(filepath.ToSlash(filepath.Clean(name)), "/") {
 		if base == "." {
 			continue
 		}
@@ -202,7 +202,7 @@ func (d *simDisk) makeDir(name string) error {
 		return err
 	}
 	at := d.root
-	for _, base := range strings.Split(filepath.ToSlash(filepath.Clean(name)), "/") {
+	for base := range strings.SplitSeq(filepath.ToSlash(filepath.Clean(name)), "/") {
 		if base == "." {
 			continue
 		}

@@ -382,7 +382,7 @@ func TestSimDiskLikeTheReal(t *testing.T) {
 	}
 	for i := range 4000 {
 		n, to := name(), name()
-		real := filepath.Join(at, n)
+		path := filepath.Join(at, n)
 		var what string
 		var simErr, realErr error
 		var simGot, realGot any
@@ -396,24 +396,24 @@ func TestSimDiskLikeTheReal(t *testing.T) {
 		case 0:
 			what = "create"
 			s, e1 := sim.create(n)
-			r, e2 := osDisk{}.create(real)
+			r, e2 := osDisk{}.create(path)
 			open(s, e1, r, e2)
 		case 1:
 			what = "open"
 			s, e1 := sim.open(n)
-			r, e2 := osDisk{}.open(real)
+			r, e2 := osDisk{}.open(path)
 			open(s, e1, r, e2)
 		case 2:
 			what = "read"
 			s, e1 := sim.read(n)
-			r, e2 := osDisk{}.read(real)
+			r, e2 := osDisk{}.read(path)
 			open(s, e1, r, e2)
 		case 3:
 			what = "rename"
-			simErr, realErr = sim.rename(n, to), osDisk{}.rename(real, filepath.Join(at, to))
+			simErr, realErr = sim.rename(n, to), osDisk{}.rename(path, filepath.Join(at, to))
 		case 4:
 			what = "remove"
-			simErr, realErr = sim.remove(n), osDisk{}.remove(real)
+			simErr, realErr = sim.remove(n), osDisk{}.remove(path)
 		case 5:
 			what = "list"
 			dir := folders[random.IntN(len(folders))]

@@ -307,7 +307,7 @@ func (s storage) run(ctx context.Context, script func(*run), prepare func(*simDi
 		r.finish(r.entries[k])
 	}
 	if n := r.disk.handles; n != 0 {
-		r.blame("%d files and locks are open at the end", n)
+		r.blamef("%d files and locks are open at the end", n)
 	}
 	return r
 }
@@ -330,7 +330,7 @@ func (r *run) verdict() error {
 	return r.check(r.ctx, r.disk.survivor(optimist{}))
 }
 
-func (r *run) blame(format string, args ...any) {
+func (r *run) blamef(format string, args ...any) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.wrong == nil {
@@ -471,10 +471,10 @@ func (r *run) begin(k Key, removals, adds []identity.ID) Intent {
 // mustBeOver shows that a session whose call failed records nothing more.
 func (r *run) mustBeOver(f *facts) {
 	if _, err := f.session.Begin(r.ctx, nil, []Member{{identity.ExternalID("after the end"), Out}}); err == nil {
-		r.blame("after %s failed the session goes on", r.last)
+		r.blamef("after %s failed the session goes on", r.last)
 	}
 	if err := f.session.SetHeader(r.ctx, Header{Name: "after the end"}); err == nil {
-		r.blame("after %s failed the session records a header", r.last)
+		r.blamef("after %s failed the session records a header", r.last)
 	}
 }
 
@@ -596,19 +596,19 @@ func (r *run) compare(k Key, ids []identity.ID) {
 				return
 			}
 			if f.states[m.ID] != m.State {
-				r.blame("a difference has somebody %v who is %v", m.State, f.states[m.ID])
+				r.blamef("a difference has somebody %v who is %v", m.State, f.states[m.ID])
 			}
 			if n++; m.State != Out {
 				got[m.State]++
 			}
 		}
 		if n != p.Count {
-			r.blame("a part of %d members yielded %d", p.Count, n)
+			r.blamef("a part of %d members yielded %d", p.Count, n)
 		}
 	}
 	want := f.count()
 	if got[In] != want[In] || got[Unknown] != want[Unknown] || d.Members != want[In]+want[Unknown] {
-		r.blame("a difference tells of %v members, not of %v", got, want)
+		r.blamef("a difference tells of %v members, not of %v", got, want)
 	}
 }
 
@@ -627,7 +627,7 @@ func (r *run) members(k Key) {
 	}
 	r.came(nil)
 	if err := differs(f.states, got); err != nil {
-		r.blame("members: %w", err)
+		r.blamef("members: %w", err)
 	}
 }
 
@@ -663,7 +663,7 @@ func (r *run) purge(k Key) {
 		}
 	}
 	if name := r.disk.holds(traces(f.purged)); name != "" {
-		r.blame("after Purge the file %s holds somebody who is out", name)
+		r.blamef("after Purge the file %s holds somebody who is out", name)
 	}
 }
 
@@ -699,7 +699,7 @@ func (r *run) finish(f *facts) {
 			f.doubtful[id] = true
 		}
 		if err := s.Close(); err != nil {
-			r.blame("a second Close answers %w", err)
+			r.blamef("a second Close answers %w", err)
 		}
 		return
 	}

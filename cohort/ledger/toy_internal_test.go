@@ -227,7 +227,7 @@ func (t *toy) load(name string) (got toyFile, err error) {
 		e.members[m.ID] = m.State
 	}
 	got.key, got.more, got.end = first.key, len(b) > 0, size-int64(len(b))
-	ctx := context.Background() //nolint:usetesting // this is no test, and nothing here waits
+	ctx := context.Background()
 	for len(b) > 0 {
 		var c toyFrame
 		if b, ok = c.decode(b, t.flaw == flawTrusts); !ok {
