@@ -45,7 +45,7 @@ func TestSyncModel(t *testing.T) {
 		}
 	}
 	t.Log(events)
-	for _, e := range []string{"synced", "held", "failed", "approved", "identified", "merged", "renamed", "aliased", "suppressed", "erased", "reasserted", "drained", "empty"} {
+	for _, e := range []string{"synced", "held", "failed", "approved", "identified", "merged", "renamed", "aliased", "rules", "suppressed", "erased", "reasserted", "drained", "empty"} {
 		if events[e] < *syncHistories/10 {
 			t.Errorf("%q happened %d times", e, events[e])
 		}
@@ -67,6 +67,7 @@ type history struct {
 	humans     []*human
 	generation int // of the cohort's id
 	suppressed map[identity.ID]bool
+	order      []identity.Kind // of the rules
 	log        []string
 }
 
@@ -95,7 +96,9 @@ func newHistory(t *testing.T, seed uint64) *history {
 	return h
 }
 
-func (h *history) note(format string, args ...any) { h.log = append(h.log, fmt.Sprintf(format, args...)) }
+func (h *history) note(format string, args ...any) {
+	h.log = append(h.log, fmt.Sprintf(format, args...))
+}
 
 func (h *history) pick(that func(*human) bool) *human {
 	var fit []*human
@@ -114,11 +117,16 @@ func (h *history) cohort() cohort.Cohort {
 	return cohort.Cohort{ID: fmt.Sprintf("camp-%d", h.generation), Name: fmt.Sprintf("Campaign %d.%d", h.generation, h.random.IntN(2))}
 }
 
+// rules changes the rules at times.
 func (h *history) rules() identity.Rules {
 	if h.random.IntN(4) == 0 {
-		return identity.Rules{Order: []identity.Kind{identity.AliasKind, identity.ExternalIDKind, identity.DeviceIDKind}}
+		h.order = nil
+		if h.random.IntN(2) == 0 {
+			h.order = []identity.Kind{identity.AliasKind, identity.ExternalIDKind, identity.DeviceIDKind}
+		}
+		h.note("rules")
 	}
-	return identity.Rules{}
+	return identity.Rules{Order: h.order}
 }
 
 func (h *history) audience() cohort.Audience {
@@ -138,6 +146,9 @@ func (x *human) ids() []identity.ID {
 	var ids []identity.ID
 	if x.ExternalID != "" {
 		ids = append(ids, identity.ExternalID(x.ExternalID))
+	}
+	for _, former := range x.FormerExternalIDs {
+		ids = append(ids, identity.ExternalID(former))
 	}
 	for _, a := range x.Aliases {
 		ids = append(ids, a.ID())
@@ -250,12 +261,10 @@ func (h *history) step(t *testing.T) {
 			return
 		}
 		former := x.ExternalID
-		x.ExternalID = fmt.Sprintf("r-%d", len(h.log)) // the caller forgets the former one
+		x.ExternalID = fmt.Sprintf("r-%d", len(h.log))
+		x.FormerExternalIDs = append(x.FormerExternalIDs, former)
 		if err := h.workspace.Rename(former, x.ExternalID); err != nil {
 			t.Fatal(err)
-		}
-		if h.suppressed[identity.ExternalID(former)] {
-			h.suppressed[identity.ExternalID(x.ExternalID)] = true
 		}
 		h.note("renamed")
 	case 3:
