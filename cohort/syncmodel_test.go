@@ -96,7 +96,7 @@ func newHistory(t *testing.T, seed uint64) *history {
 	return h
 }
 
-func (h *history) note(format string, args ...any) {
+func (h *history) notef(format string, args ...any) {
 	h.log = append(h.log, fmt.Sprintf(format, args...))
 }
 
@@ -124,7 +124,7 @@ func (h *history) rules() identity.Rules {
 		if h.random.IntN(2) == 0 {
 			h.order = []identity.Kind{identity.AliasKind, identity.ExternalIDKind, identity.DeviceIDKind}
 		}
-		h.note("rules")
+		h.notef("rules")
 	}
 	return identity.Rules{Order: h.order}
 }
@@ -192,21 +192,21 @@ func (h *history) sync(t *testing.T, opts ...cohort.RunOption) {
 	checkSyncSums(t, report)
 	switch held, isHeld := errors.AsType[*cohort.HeldRemovalsError](err); {
 	case err == nil:
-		h.note("synced %v", report)
+		h.notef("synced %v", report)
 		h.check(t)
 		if report, err := h.syncer(t).Sync(t.Context(), c, audience); err != nil && !errors.Is(err, cohort.ErrEmptySource) || report.Requests != 0 {
 			t.Errorf("an unchanged run: %v, %v", report, err)
 		}
 	case isHeld:
-		h.note("held %v", report)
+		h.notef("held %v", report)
 		if h.random.IntN(2) == 0 {
-			h.note("approved")
+			h.notef("approved")
 			h.sync(t, cohort.ApproveRemovals(held.Removals))
 		}
 	case errors.Is(err, cohort.ErrEmptySource):
-		h.note("empty")
+		h.notef("empty")
 	default:
-		h.note("failed %v", report)
+		h.notef("failed %v", report)
 	}
 }
 
@@ -243,7 +243,7 @@ func (h *history) step(t *testing.T) {
 		if _, err := h.workspace.Identify(x.brazeID, x.ExternalID); err != nil {
 			t.Fatal(err)
 		}
-		h.note("identified")
+		h.notef("identified")
 	case 1:
 		keep, merged := h.pick(func(x *human) bool { return x.ExternalID != "" }), h.pick(func(x *human) bool { return x.ExternalID == "" })
 		if keep == nil || merged == nil || len(keep.Aliases) > 0 {
@@ -254,7 +254,7 @@ func (h *history) step(t *testing.T) {
 		}
 		keep.Aliases = slices.Concat(keep.Aliases, merged.Aliases)
 		merged.gone = true
-		h.note("merged")
+		h.notef("merged")
 	case 2:
 		x := h.pick(func(x *human) bool { return x.ExternalID != "" })
 		if x == nil {
@@ -266,7 +266,7 @@ func (h *history) step(t *testing.T) {
 		if err := h.workspace.Rename(former, x.ExternalID); err != nil {
 			t.Fatal(err)
 		}
-		h.note("renamed")
+		h.notef("renamed")
 	case 3:
 		x := h.pick(func(x *human) bool { return x.ExternalID != "" && len(x.Aliases) == 0 })
 		if x == nil {
@@ -277,18 +277,19 @@ func (h *history) step(t *testing.T) {
 			t.Fatal(err)
 		}
 		x.Aliases = []identity.Alias{a}
-		h.note("aliased")
+		h.notef("aliased")
 	case 4:
 		x := h.pick(func(*human) bool { return true })
 		for _, id := range x.ids() {
 			h.suppressed[id] = true
 		}
-		h.note("suppressed")
+		h.notef("suppressed")
 	case 5:
 		clear(h.suppressed)
 	case 6:
 		x := h.pick(func(*human) bool { return true })
-		defer h.disturb()()
+		heal := h.disturb()
+		defer heal()
 		reports, err := h.syncer(t).Erase(t.Context(), func(yield func(identity.ID, error) bool) {
 			for _, id := range x.ids() {
 				if !yield(id, nil) {
@@ -299,13 +300,14 @@ func (h *history) step(t *testing.T) {
 		for _, r := range reports {
 			checkSyncSums(t, r)
 		}
-		h.note("erased %v", err == nil)
+		h.notef("erased %v", err == nil)
 		x.wanted = false
 	case 7:
-		defer h.disturb()()
+		heal := h.disturb()
+		defer heal()
 		report, err := h.syncer(t).Reassert(t.Context(), h.cohort().ID, cohort.Share(cmp.Or(h.random.Float64(), 1)))
 		checkSyncSums(t, report)
-		h.note("reasserted %v", err == nil)
+		h.notef("reasserted %v", err == nil)
 	case 8:
 		if h.random.IntN(2) == 0 {
 			return
@@ -318,7 +320,7 @@ func (h *history) step(t *testing.T) {
 		case err != nil:
 			t.Error(err)
 		default:
-			h.note("drained %v", report)
+			h.notef("drained %v", report)
 			if n := h.workspace.CohortSize(h.partner, old); n != 0 {
 				t.Errorf("%d left in a drained cohort", n)
 			}
