@@ -2,11 +2,12 @@ package cohort
 
 import (
 	"context"
+	"fmt"
 )
 
 // Rebuild fills a new cohort, as [Syncer.Sync] does, and drains the old one, as [Syncer.Drain] does, but only if the new one was filled without any
-// error. It is the way out when nobody knows any more who is in the old one, and the clean way to begin again: campaigns are moved to the segment of
-// the new cohort in between, if their marketers know its name beforehand.
+// error. It is the clean way to begin again under another id, for example when other rules would change everybody's identifier. A segment that
+// includes either name reaches the same people before, meanwhile and after.
 //
 // The reports are that of the new cohort and, if it got that far, that of the old one. Run again after a failure, Rebuild continues where it
 // ended. The ids must differ, or the error is an [*InvalidError]; an old cohort of which the ledger has no record is [ErrUnrecorded], before anything is
@@ -23,24 +24,21 @@ func (s *Syncer) Rebuild(ctx context.Context, oldID string, c Cohort, audience A
 		return nil, err
 	}
 	var reports []Report
-	var fillErr error
+	filled := false
 	drained, err := s.perform(ctx, "rebuild", oldID, config, func(t *task) error { // with the lease on both
 		if !t.recorded() {
 			return ErrUnrecorded
 		}
-		filled, err := s.sync(ctx, c, audience, config)
-		reports = []Report{filled}
+		report, err := s.sync(ctx, c, audience, config)
+		reports = append(reports, report)
 		if err != nil {
-			fillErr = err
-			return nil
+			return fmt.Errorf("it stays as it is, because the new cohort was not filled: %w", err)
 		}
+		filled = true
 		return t.drain()
 	})
-	switch {
-	case fillErr != nil:
-		return reports, both(fillErr, err)
-	case reports == nil: // it did not begin
-		return nil, err
+	if filled {
+		reports = append(reports, drained)
 	}
-	return append(reports, drained), err
+	return reports, err
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"slices"
 
 	"github.com/cohortkit/cohortkit/cohort/ledger"
 	"github.com/cohortkit/cohortkit/identity"
@@ -69,15 +70,7 @@ func (s *Syncer) suppresses(w ledger.Wanted) bool {
 	if s.suppressed == nil {
 		return false
 	}
-	if s.suppressed(w.ID) {
-		return true
-	}
-	for _, other := range w.Others {
-		if s.suppressed(other) {
-			return true
-		}
-	}
-	return false
+	return s.suppressed(w.ID) || slices.ContainsFunc(w.Others, s.suppressed)
 }
 
 // String names the workspace, the partner and the endpoint.
@@ -122,8 +115,8 @@ func WithRemovalGuard(share float64, count int) SyncerOption {
 }
 
 // WithSuppression sets the do-not-send list. A wanted person of whom any identifier is on it is not sent, and is removed if a member. It is
-// asked for every wanted row, with all identifiers of the person, and for planned removals: those of people on the list are exempt from the removal
-// guard. It is called from the goroutine that made the call, may be asked for one identifier several times in a run, and should then say the same.
+// asked for every wanted row, with all identifiers of the person, and for planned removals: those of identifiers on the list are exempt from the
+// removal guard. It is called from the goroutine that made the call, may be asked for one identifier several times in a run, and should then say the same.
 func WithSuppression(suppressed func(identity.ID) bool) SyncerOption {
 	return syncerOptionFunc(func(s *Syncer) error {
 		if suppressed == nil {
