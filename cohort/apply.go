@@ -144,17 +144,17 @@ func (r *run) reject(err error) error {
 
 // take puts a change into the open batch and sends the batch when it is full. It returns false when the run has come to its end.
 func (r *run) take(change Change) bool {
-	size := wireSize(change.id)
+	size := wireSize(change)
 	if limit := int(r.maxBytes.Load()); r.open.bytes+size > limit && len(r.open.changes) > 0 && !r.dispatch() {
 		r.rows.Unprocessed++
 		return false
 	}
-	hash := hashOf(r.seed, change.id)
+	hash := hashOf(r.seed, change)
 	switch last, known := r.members.swap(hash, place{r.open, len(r.open.changes)}); {
 	case !known:
 	case last.batch != r.open:
 		r.open.after = append(r.open.after, last.batch.done)
-	case r.open.changes[last.index].id == change.id:
+	case r.open.changes[last.index].sameMember(change):
 		r.members.swap(hash, last)
 		earlier := &r.open.changes[last.index]
 		r.uncount(earlier.direction)
@@ -177,7 +177,7 @@ func (r *run) take(change Change) bool {
 	r.open.hashes = append(r.open.hashes, hash)
 	r.open.bytes += size
 	r.count(change.direction)
-	if change.id.Overlong() {
+	if change.overlong() {
 		r.overlong++
 	}
 	return len(r.open.changes) < MaxIdentifiers || r.dispatch()
@@ -298,21 +298,20 @@ func (c Change) validate() error {
 	if c.direction == noDirection {
 		return &identity.RejectError{Field: "change", Reason: ReasonNoDirection, Hint: "make it with Add or Remove"}
 	}
-	if err := c.id.Validate(); err != nil {
+	if err := c.ID().Validate(); err != nil {
 		return err
 	}
-	if wireSize(c.id) > 2*maxIdentifierBytes {
-		return &identity.RejectError{Field: c.id.Kind().String(), Reason: ReasonTooLong, Hint: "look at the column that it comes from"}
+	if wireSize(c) > 2*maxIdentifierBytes {
+		return &identity.RejectError{Field: c.kind.String(), Reason: ReasonTooLong, Hint: "look at the column that it comes from"}
 	}
 	return nil
 }
 
 // hashOf tells members apart. Equal hashes of different members are possible, and allowed for.
-func hashOf(seed maphash.Seed, id identity.ID) uint64 {
-	hash := maphash.String(seed, id.Value())
-	if id.Kind() != identity.AliasKind {
-		return hash + uint64(id.Kind())
+func hashOf(seed maphash.Seed, c Change) uint64 {
+	hash := maphash.String(seed, c.value)
+	if c.kind != identity.AliasKind {
+		return hash + uint64(c.kind)
 	}
-	alias, _ := id.Alias()
-	return hash ^ maphash.String(seed, alias.Label)*ones
+	return hash ^ maphash.String(seed, c.label.Value())*ones
 }
