@@ -76,11 +76,14 @@ func New(endpoint Endpoint, opts ...Option) (*Client, error) {
 	return c, nil
 }
 
+// writeBuffer holds one full request of UUIDs.
+const writeBuffer = 64 << 10
+
 // newTransport returns the default connection pool: no proxy, connections for as many requests in flight as an import makes.
 func newTransport() *http.Transport {
 	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
 	return &http.Transport{
-		DialContext:           dialer.DialContext,
+		DialContext:           dial(dialer),
 		TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout:   10 * time.Second,
 		ForceAttemptHTTP2:     true,
@@ -89,7 +92,7 @@ func newTransport() *http.Transport {
 		MaxIdleConnsPerHost:   64,
 		IdleConnTimeout:       90 * time.Second,
 		ExpectContinueTimeout: time.Second,
-		WriteBufferSize:       64 << 10, // one full request of UUIDs in one write
+		WriteBufferSize:       writeBuffer, // one full request of UUIDs in one write
 	}
 }
 
