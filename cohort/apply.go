@@ -174,7 +174,6 @@ func (r *run) take(change Change) bool {
 		r.open.after = append(r.open.after, sent)
 	}
 	r.open.changes = append(r.open.changes, change)
-	r.open.hashes = append(r.open.hashes, hash)
 	r.open.bytes += size
 	r.count(change.direction)
 	if change.overlong() {
@@ -233,8 +232,8 @@ func (r *run) recycle() {
 	r.mu.Unlock()
 	r.heard = ended
 	for _, b := range ended {
-		for _, hash := range b.hashes {
-			r.members.forget(hash, b)
+		for _, l := range b.links[:len(b.changes)] {
+			r.members.forget(l.hash(), b)
 		}
 		b.reset()
 		r.spare = append(r.spare, b)
@@ -310,8 +309,8 @@ func (c Change) validate() error {
 // hashOf tells members apart. Equal hashes of different members are possible, and allowed for.
 func hashOf(seed maphash.Seed, c Change) uint64 {
 	hash := maphash.String(seed, c.value)
-	if c.kind != identity.AliasKind {
-		return hash + uint64(c.kind)
+	if c.kind == identity.AliasKind {
+		hash ^= maphash.String(seed, c.label.Value()) * ones
 	}
-	return hash ^ maphash.String(seed, c.label.Value())*ones
+	return (hash + uint64(c.kind)) & (1<<hashBits - 1)
 }

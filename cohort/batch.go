@@ -17,7 +17,7 @@ const (
 type batch struct {
 	number  int // see members
 	changes []Change
-	hashes  []uint64        // of the members, in the order in which they came
+	links   []link          // of the members, by the index of their change when it came; see members
 	bytes   int             // an upper bound of the changes on the wire
 	after   []chan struct{} // requests under way with an earlier change of one of the members
 	done    chan struct{}   // closed when the request came to its end
@@ -27,7 +27,7 @@ type batch struct {
 func newBatch() *batch {
 	return &batch{
 		changes: make([]Change, 0, MaxIdentifiers),
-		hashes:  make([]uint64, 0, MaxIdentifiers),
+		links:   make([]link, MaxIdentifiers),
 		done:    make(chan struct{}),
 	}
 }
@@ -35,7 +35,7 @@ func newBatch() *batch {
 // reset empties the batch for another request.
 func (b *batch) reset() {
 	clear(b.changes) // lets go of the identifiers
-	b.changes, b.hashes, b.after = b.changes[:0], b.hashes[:0], nil
+	b.changes, b.after = b.changes[:0], nil
 	b.bytes = 0
 	b.done = make(chan struct{})
 }
