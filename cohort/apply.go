@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"iter"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -45,7 +46,10 @@ func (im *Importer) Apply(ctx context.Context, cohortID string, changes iter.Seq
 	readErr := r.read(changes)
 	ctxErr := contextError(ctx) // a source that heeds the context may have ended in the middle, without a word
 	sendErr := r.senders.Wait()
-	return r.finish(cmp.Or(readErr, ctxErr), sendErr)
+	report, err := r.finish(cmp.Or(readErr, ctxErr), sendErr)
+	r.members.clear()
+	im.members.Put(r.members)
+	return report, err
 }
 
 // run is one run of Apply. The goroutine that called Apply reads the source and fills batches; each batch is sent by a goroutine of its
@@ -62,9 +66,8 @@ type run struct {
 	senders errgroup.Group
 
 	// of the reading goroutine
-	seed     maphash.Seed
-	open     *batch  // being filled
-	members  members // in the open batch or under way
+	open     *batch   // being filled
+	members  *members // in the open batch or under way
 	spare    []*batch
 	heard    []*batch // came to their end, as the reader has heard; the memory of the next r.ended
 	rows     Rows
@@ -90,10 +93,14 @@ func newRun(ctx context.Context, im *Importer, cohortID string) *run {
 	r := &run{
 		im: im, cohortID: cohortID,
 		ctx: ctx, begin: begin, stop: stop,
-		seed:  maphash.MakeSeed(),
-		slots: make(chan struct{}, im.inFlight), window: newWindow(im.limiter, im.inFlight), turn: make(chan struct{}, 1),
+		members: im.members.Get().(*members),
+		slots:   make(chan struct{}, im.inFlight), window: newWindow(im.limiter, im.inFlight), turn: make(chan struct{}, 1),
 	}
-	r.open = r.newBatch()
+	r.spare = slices.Clone(r.members.batches)
+	for _, b := range r.spare {
+		b.run = r
+	}
+	r.openBatch()
 	r.maxBytes.Store(maxRequestBytes - envelopeBytes - int64(2*len(cohortID)))
 	return r
 }
@@ -149,7 +156,7 @@ func (r *run) take(change Change) bool {
 		r.rows.Unprocessed++
 		return false
 	}
-	hash := hashOf(r.seed, change)
+	hash := hashOf(r.members.seed, change)
 	switch last, known := r.members.swap(hash, place{r.open, len(r.open.changes)}); {
 	case !known:
 	case last.batch != r.open:
@@ -238,17 +245,16 @@ func (r *run) recycle() {
 		b.reset()
 		r.spare = append(r.spare, b)
 	}
+	r.openBatch()
+}
+
+func (r *run) openBatch() {
 	if n := len(r.spare); n > 0 {
 		r.open, r.spare = r.spare[n-1], r.spare[:n-1]
 		return
 	}
-	r.open = r.newBatch()
-}
-
-func (r *run) newBatch() *batch {
-	b := r.members.newBatch()
-	b.send = func() error { return r.send(b) }
-	return b
+	r.open = r.members.newBatch()
+	r.open.run = r
 }
 
 // contextError returns the error of a context that has ended, and its cause where that is another.

@@ -15,6 +15,7 @@ const (
 
 // batch is the changes of one request. No two are of the same member.
 type batch struct {
+	run     *run
 	number  int // see members
 	changes []Change
 	links   []link          // of the members, by the index of their change when it came; see members
@@ -25,11 +26,13 @@ type batch struct {
 }
 
 func newBatch() *batch {
-	return &batch{
+	b := &batch{
 		changes: make([]Change, 0, MaxIdentifiers),
 		links:   make([]link, MaxIdentifiers),
 		done:    make(chan struct{}),
 	}
+	b.send = func() error { return b.run.send(b) }
+	return b
 }
 
 // reset empties the batch for another request.

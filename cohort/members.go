@@ -1,9 +1,12 @@
 package cohort
 
+import "hash/maphash"
+
 // members finds the last change of every member that is in the open batch or under way, by the member's hash. It is asked, written and
 // emptied once for every change of an import, which is why it is no map. Mostly a place of heads is free when it is asked and has one link when it is
 // emptied, which the processor foresees, and all of it stays in the cache. Its size follows the requests in flight, never the length of the source.
 type members struct {
+	seed    maphash.Seed
 	heads   []spot // of the chains, by the low bits of the hash; a power of two of them
 	live    int
 	batches []*batch // by number
@@ -33,6 +36,18 @@ func (l link) hash() uint64 { return uint64(l) >> spotBits }
 func (l link) next() spot { return spot(l & (1<<spotBits - 1)) }
 
 func newLink(hash uint64, next spot) link { return link(hash<<spotBits | uint64(next)) }
+
+func newMembers() *members { return &members{seed: maphash.MakeSeed()} }
+
+// clear forgets everybody. The batches stay, for another run.
+func (m *members) clear() {
+	clear(m.heads)
+	m.live = 0
+	for _, b := range m.batches {
+		b.reset()
+		b.run = nil
+	}
+}
 
 // newBatch returns a batch that places can point to.
 func (m *members) newBatch() *batch {
