@@ -57,9 +57,12 @@ func (c *Change) group() int {
 // one that adds, each with the lists that have something in them. The flag of an addition is left out, since absent means false.
 func appendChanges(dst []byte, s secrets, cohortID string, changes []Change) []byte {
 	var counts, ends [groups]int
+	size := 1 << 10 // mostly enough for the keys and the frame
 	for i := range changes {
 		counts[changes[i].group()]++
+		size += len(changes[i].value) + len(`"",`)
 	}
+	dst = slices.Grow(dst, size) // at once; aliases and escapes may need more
 	// Changes of several groups are put in order by group, so that each list is written in a loop of its own.
 	var order [MaxIdentifiers]uint16
 	mixed := len(changes) > 0 && counts[changes[0].group()] < len(changes)

@@ -37,7 +37,8 @@ func (l link) next() spot { return spot(l & (1<<spotBits - 1)) }
 
 func newLink(hash uint64, next spot) link { return link(hash<<spotBits | uint64(next)) }
 
-func newMembers() *members { return &members{seed: maphash.MakeSeed()} }
+// newMembers begins with room for those that are under way over a fast connection.
+func newMembers() *members { return &members{seed: maphash.MakeSeed(), heads: make([]spot, 1<<14)} }
 
 // clear forgets everybody. The batches stay, for another run.
 func (m *members) clear() {
