@@ -240,7 +240,7 @@ func (r *run) recycle() {
 	r.mu.Unlock()
 	r.heard = ended
 	for _, b := range ended {
-		for _, l := range b.links[:len(b.changes)] {
+		for _, l := range r.members.of(b) {
 			r.members.forget(l.hash(), b)
 		}
 		b.reset()

@@ -18,7 +18,6 @@ type batch struct {
 	run     *run
 	number  int // see members
 	changes []Change
-	links   []link          // of the members, by the index of their change when it came; see members
 	bytes   int             // an upper bound of the changes on the wire
 	after   []chan struct{} // requests under way with an earlier change of one of the members
 	done    chan struct{}   // closed when the request came to its end
@@ -28,7 +27,6 @@ type batch struct {
 func newBatch() *batch {
 	b := &batch{
 		changes: make([]Change, 0, MaxIdentifiers),
-		links:   make([]link, MaxIdentifiers),
 		done:    make(chan struct{}),
 	}
 	b.send = func() error { return b.run.send(b) }

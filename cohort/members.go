@@ -8,11 +8,12 @@ import "hash/maphash"
 type members struct {
 	seed    maphash.Seed
 	heads   []spot // of the chains, by the low bits of the hash; a power of two of them
+	links   []link // by spot
 	live    int
 	batches []*batch // by number
 }
 
-// spot packs a place: the number of the batch, from 1, and the index. The zero spot is none.
+// spot packs a place: the number of the batch and the index. Batches count from 1, so that the zero spot is none.
 type spot uint32
 
 // link packs what a chain needs of one change: the hash of its member, and the next in the chain, of another member with the same low bits.
@@ -35,6 +36,8 @@ func (l link) hash() uint64 { return uint64(l) >> spotBits }
 
 func (l link) next() spot { return spot(l & (1<<spotBits - 1)) }
 
+func newSpot(b *batch, index int) spot { return spot(b.number<<indexBits | index) }
+
 func newLink(hash uint64, next spot) link { return link(hash<<spotBits | uint64(next)) }
 
 // newMembers begins with room for those that are under way over a fast connection.
@@ -55,6 +58,9 @@ func (m *members) newBatch() *batch {
 	b := newBatch()
 	m.batches = append(m.batches, b)
 	b.number = len(m.batches)
+	if end := int(newSpot(b, 0)) + 1<<indexBits; len(m.links) < end {
+		m.links = append(m.links, make([]link, end-len(m.links))...)
+	}
 	return b
 }
 
@@ -64,38 +70,43 @@ func (m *members) swap(hash uint64, p place) (before place, known bool) {
 		m.grow()
 	}
 	before, known = m.unlink(hash, nil)
-	m.link(hash, p)
+	m.link(hash, newSpot(p.batch, p.index))
 	return before, known
+}
+
+// of returns what is kept of a batch's changes.
+func (m *members) of(b *batch) []link {
+	first := int(newSpot(b, 0))
+	return m.links[first : first+len(b.changes)]
 }
 
 // forget removes the hash if its last change is in this batch.
 func (m *members) forget(hash uint64, b *batch) { m.unlink(hash, b) }
 
-func (m *members) link(hash uint64, p place) {
+func (m *members) link(hash uint64, s spot) {
 	head := m.head(hash)
-	p.batch.links[p.index] = newLink(hash, *head)
-	*head = spot(p.batch.number<<indexBits | p.index)
+	m.links[s] = newLink(hash, *head)
+	*head = s
 	m.live++
 }
 
 // unlink takes the hash out of its chain, from whichever batch or from this one alone, and returns where it was.
 func (m *members) unlink(hash uint64, from *batch) (place, bool) {
 	head := m.head(hash)
-	var earlier *link
-	for s := *head; s != 0; {
-		p := m.place(s)
-		l := &p.batch.links[p.index]
+	for earlier, s := spot(0), *head; s != 0; {
+		l := m.links[s]
 		if l.hash() != hash {
-			earlier, s = l, l.next()
+			earlier, s = s, l.next()
 			continue
 		}
+		p := place{m.batches[s>>indexBits-1], int(s & (1<<indexBits - 1))}
 		if from != nil && from != p.batch {
 			break
 		}
-		if earlier == nil {
+		if earlier == 0 {
 			*head = l.next()
 		} else {
-			*earlier = newLink(earlier.hash(), l.next())
+			m.links[earlier] = newLink(m.links[earlier].hash(), l.next())
 		}
 		m.live--
 		return p, true
@@ -105,19 +116,14 @@ func (m *members) unlink(hash uint64, from *batch) (place, bool) {
 
 func (m *members) head(hash uint64) *spot { return &m.heads[hash&uint64(len(m.heads)-1)] }
 
-func (m *members) place(s spot) place {
-	return place{m.batches[s>>indexBits-1], int(s & (1<<indexBits - 1))}
-}
-
 func (m *members) grow() {
 	old := m.heads
 	m.heads = make([]spot, max(firstHeads, 2*len(old)))
 	m.live = 0
 	for _, s := range old {
 		for s != 0 {
-			p := m.place(s)
-			l := p.batch.links[p.index]
-			m.link(l.hash(), p)
+			l := m.links[s]
+			m.link(l.hash(), s)
 			s = l.next()
 		}
 	}
