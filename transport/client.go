@@ -76,9 +76,6 @@ func New(endpoint Endpoint, opts ...Option) (*Client, error) {
 	return c, nil
 }
 
-// writeBuffer holds one full request of UUIDs.
-const writeBuffer = 64 << 10
-
 // newTransport returns the default connection pool: no proxy, connections for as many requests in flight as an import makes.
 func newTransport() *http.Transport {
 	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
@@ -92,7 +89,6 @@ func newTransport() *http.Transport {
 		MaxIdleConnsPerHost:   64,
 		IdleConnTimeout:       90 * time.Second,
 		ExpectContinueTimeout: time.Second,
-		WriteBufferSize:       writeBuffer, // one full request of UUIDs in one write
 	}
 }
 

@@ -6,6 +6,9 @@ import (
 	"net"
 )
 
+// writeBuffer holds one full request of UUIDs.
+const writeBuffer = 64 << 10
+
 // conn is a connection without TLS that sends a body in as few writes as its buffer allows. Package net would copy it through a new buffer for every
 // request, smaller than most bodies.
 type conn struct {
