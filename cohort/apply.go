@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"iter"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/cohortkit/cohortkit/identity"
+	"github.com/cohortkit/cohortkit/internal/text"
 )
 
 // Apply sends changes to the members of a cohort and returns when every one of them has come to its end.
@@ -52,7 +54,10 @@ func (im *Importer) apply(ctx context.Context, cohortID string, changes iter.Seq
 	readErr := r.read(changes)
 	ctxErr := contextError(ctx) // a source that heeds the context may have ended in the middle, without a word
 	sendErr := r.senders.Wait()
-	return r.finish(cmp.Or(readErr, ctxErr), sendErr)
+	report, err := r.finish(cmp.Or(readErr, ctxErr), sendErr)
+	r.members.clear()
+	im.members.Put(r.members)
+	return report, err
 }
 
 // run is one run of Apply. The goroutine that called Apply reads the source and fills batches; each batch is sent by a goroutine of its
@@ -71,9 +76,8 @@ type run struct {
 	senders errgroup.Group
 
 	// of the reading goroutine
-	seed     maphash.Seed
-	open     *batch  // being filled
-	members  members // in the open batch or under way
+	open     *batch   // being filled
+	members  *members // in the open batch or under way
 	spare    []*batch
 	heard    []*batch // came to their end, as the reader has heard; the memory of the next r.ended
 	rows     Rows
@@ -100,10 +104,14 @@ func newRun(ctx context.Context, im *Importer, cohortID string) *run {
 	r := &run{
 		im: im, cohortID: cohortID,
 		ctx: ctx, begin: begin, stop: stop,
-		seed:  maphash.MakeSeed(),
-		slots: make(chan struct{}, im.inFlight), window: newWindow(im.limiter, im.inFlight), turn: make(chan struct{}, 1),
+		members: im.members.Get().(*members),
+		slots:   make(chan struct{}, im.inFlight), window: newWindow(im.limiter, im.inFlight), turn: make(chan struct{}, 1),
 	}
-	r.open = r.newBatch()
+	r.spare = slices.Clone(r.members.batches)
+	for _, b := range r.spare {
+		b.run = r
+	}
+	r.openBatch()
 	r.maxBytes.Store(maxRequestBytes - envelopeBytes - int64(2*len(cohortID)))
 	return r
 }
@@ -141,17 +149,17 @@ func (r *run) read(changes iter.Seq2[Change, error]) error {
 
 // take puts a change into the open batch and sends the batch when it is full. It returns false when the run has come to its end.
 func (r *run) take(change Change) bool {
-	size := wireSize(change.id)
+	size := wireSize(change)
 	if limit := int(r.maxBytes.Load()); r.open.bytes+size > limit && len(r.open.changes) > 0 && !r.dispatch() {
 		r.rows.Unprocessed++
 		return false
 	}
-	hash := hashOf(r.seed, change.id)
+	hash := hashOf(r.members.seed, change)
 	switch last, known := r.members.swap(hash, place{r.open, len(r.open.changes)}); {
 	case !known:
 	case last.batch != r.open:
 		r.open.after = append(r.open.after, last.batch.done)
-	case r.open.changes[last.index].id == change.id:
+	case r.open.changes[last.index].sameMember(change):
 		r.members.swap(hash, last)
 		earlier := &r.open.changes[last.index]
 		r.uncount(earlier.direction)
@@ -171,10 +179,9 @@ func (r *run) take(change Change) bool {
 		r.open.after = append(r.open.after, sent)
 	}
 	r.open.changes = append(r.open.changes, change)
-	r.open.hashes = append(r.open.hashes, hash)
 	r.open.bytes += size
 	r.count(change.direction)
-	if change.id.Overlong() {
+	if change.overlong() {
 		r.overlong++
 	}
 	return len(r.open.changes) < MaxIdentifiers || r.dispatch()
@@ -230,23 +237,22 @@ func (r *run) recycle() {
 	r.mu.Unlock()
 	r.heard = ended
 	for _, b := range ended {
-		for _, hash := range b.hashes {
-			r.members.forget(hash, b)
+		for _, l := range r.members.of(b) {
+			r.members.forget(l.hash(), b)
 		}
 		b.reset()
 		r.spare = append(r.spare, b)
 	}
+	r.openBatch()
+}
+
+func (r *run) openBatch() {
 	if n := len(r.spare); n > 0 {
 		r.open, r.spare = r.spare[n-1], r.spare[:n-1]
 		return
 	}
-	r.open = r.newBatch()
-}
-
-func (r *run) newBatch() *batch {
-	b := r.members.newBatch()
-	b.send = func() error { return r.send(b) }
-	return b
+	r.open = r.members.newBatch()
+	r.open.run = r
 }
 
 // contextError returns the error of a context that has ended, and its cause where that is another.
@@ -285,21 +291,22 @@ func (c Change) validate() error {
 	if c.direction == noDirection {
 		return &identity.RejectError{Field: "change", Reason: ReasonNoDirection, Hint: "make it with Add or Remove"}
 	}
-	if err := c.id.Validate(); err != nil {
-		return err
+	if c.kind != identity.ExternalIDKind || text.Check(c.value) != text.None { // almost all are known to be fine by now
+		if err := c.ID().Validate(); err != nil {
+			return err
+		}
 	}
-	if wireSize(c.id) > 2*maxIdentifierBytes {
-		return &identity.RejectError{Field: c.id.Kind().String(), Reason: ReasonTooLong, Hint: "look at the column that it comes from"}
+	if wireSize(c) > 2*maxIdentifierBytes {
+		return &identity.RejectError{Field: c.kind.String(), Reason: ReasonTooLong, Hint: "look at the column that it comes from"}
 	}
 	return nil
 }
 
 // hashOf tells members apart. Equal hashes of different members are possible, and allowed for.
-func hashOf(seed maphash.Seed, id identity.ID) uint64 {
-	hash := maphash.String(seed, id.Value())
-	if id.Kind() != identity.AliasKind {
-		return hash + uint64(id.Kind())
+func hashOf(seed maphash.Seed, c Change) uint64 {
+	hash := maphash.String(seed, c.value)
+	if c.kind == identity.AliasKind {
+		hash ^= maphash.String(seed, c.label.Value()) * ones
 	}
-	alias, _ := id.Alias()
-	return hash ^ maphash.String(seed, alias.Label)*ones
+	return (hash + uint64(c.kind)) & (1<<hashBits - 1)
 }

@@ -15,9 +15,9 @@ const (
 
 // batch is the changes of one request. No two are of the same member.
 type batch struct {
+	run     *run
 	number  int // see members
 	changes []Change
-	hashes  []uint64        // of the members, in the order in which they came
 	bytes   int             // an upper bound of the changes on the wire
 	after   []chan struct{} // requests under way with an earlier change of one of the members
 	done    chan struct{}   // closed when the request came to its end
@@ -25,17 +25,18 @@ type batch struct {
 }
 
 func newBatch() *batch {
-	return &batch{
+	b := &batch{
 		changes: make([]Change, 0, MaxIdentifiers),
-		hashes:  make([]uint64, 0, MaxIdentifiers),
 		done:    make(chan struct{}),
 	}
+	b.send = func() error { return b.run.send(b) }
+	return b
 }
 
 // reset empties the batch for another request.
 func (b *batch) reset() {
 	clear(b.changes) // lets go of the identifiers
-	b.changes, b.hashes, b.after = b.changes[:0], b.hashes[:0], nil
+	b.changes, b.after = b.changes[:0], nil
 	b.bytes = 0
 	b.done = make(chan struct{})
 }

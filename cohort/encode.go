@@ -50,16 +50,19 @@ var lists = [kinds]string{`"user_ids":[`, `"aliases":[`, `"device_ids":[`}
 
 // group numbers the groups in the order in which they stand on the wire: removals first.
 func (c *Change) group() int {
-	return int(c.direction-removal)*kinds + int(c.id.Kind()-identity.ExternalIDKind)
+	return int(c.direction-removal)*kinds + int(c.kind-identity.ExternalIDKind)
 }
 
 // appendChanges encodes the body that changes a cohort's members, at most [MaxIdentifiers] of them: at most one object that removes, then at most
 // one that adds, each with the lists that have something in them. The flag of an addition is left out, since absent means false.
 func appendChanges(dst []byte, s secrets, cohortID string, changes []Change) []byte {
 	var counts, ends [groups]int
+	size := 1 << 10 // mostly enough for the keys and the frame
 	for i := range changes {
 		counts[changes[i].group()]++
+		size += len(changes[i].value) + len(`"",`)
 	}
+	dst = slices.Grow(dst, size) // at once; aliases and escapes may need more
 	// Changes of several groups are put in order by group, so that each list is written in a loop of its own.
 	var order [MaxIdentifiers]uint16
 	mixed := len(changes) > 0 && counts[changes[0].group()] < len(changes)
@@ -117,10 +120,10 @@ func appendList(dst []byte, changes []Change, group []uint16) []byte {
 		if group != nil {
 			i = int(group[i])
 		}
-		if id := &changes[i].id; id.Kind() == identity.AliasKind {
-			dst = appendAlias(dst, *id)
+		if c := &changes[i]; c.kind == identity.AliasKind {
+			dst = appendAlias(dst, c.label.Value(), c.value)
 		} else {
-			dst = appendString(dst, id.Value(), ',')
+			dst = appendString(dst, c.value, ',')
 		}
 	}
 	dst[len(dst)-1] = ']' // in place of the last comma
@@ -128,22 +131,20 @@ func appendList(dst []byte, changes []Change, group []uint16) []byte {
 }
 
 // appendAlias encodes an alias, and the comma after it.
-func appendAlias(dst []byte, id identity.ID) []byte {
-	alias, _ := id.Alias()
+func appendAlias(dst []byte, label, name string) []byte {
 	dst = append(dst, `{"alias_name":`...)
-	dst = appendString(dst, alias.Name, ',')
+	dst = appendString(dst, name, ',')
 	dst = append(dst, `"alias_label":`...)
-	dst = appendString(dst, alias.Label, '}')
+	dst = appendString(dst, label, '}')
 	return append(dst, ',')
 }
 
-// wireSize bounds the bytes that an identifier takes in a body. Valid text at most doubles: only quotes and backslashes are escaped.
-func wireSize(id identity.ID) int {
-	if id.Kind() != identity.AliasKind {
-		return 2*len(id.Value()) + len(`"",`)
+// wireSize bounds the bytes that a change takes in a body. Valid text at most doubles: only quotes and backslashes are escaped.
+func wireSize(c Change) int {
+	if c.kind != identity.AliasKind {
+		return 2*len(c.value) + len(`"",`)
 	}
-	alias, _ := id.Alias()
-	return 2*(len(alias.Name)+len(alias.Label)) + len(`{"alias_name":"","alias_label":""},`)
+	return 2*(len(c.value)+len(c.label.Value())) + len(`{"alias_name":"","alias_label":""},`)
 }
 
 // Eight bytes at a time: every byte of ones is 1, every byte of tops is 0x80.

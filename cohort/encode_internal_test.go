@@ -151,7 +151,7 @@ func TestWireSize(t *testing.T) {
 	} {
 		one := len(appendChanges(nil, exampleSecrets(), "camp-481", []Change{Add(id)}))
 		two := len(appendChanges(nil, exampleSecrets(), "camp-481", []Change{Add(id), Add(id)}))
-		if got, bound := two-one, wireSize(id); got > bound {
+		if got, bound := two-one, wireSize(Add(id)); got > bound {
 			t.Errorf("%v takes %d bytes, more than its bound of %d", id, got, bound)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"sync"
 
 	"github.com/cohortkit/cohortkit/internal/text"
 	"github.com/cohortkit/cohortkit/keys"
@@ -31,6 +32,7 @@ type Importer struct {
 	inFlight    int
 	observers   observers
 	buffers     *buffers
+	members     sync.Pool // the memory of runs that came to their end
 }
 
 // NewImporter returns an Importer for the workspace whose data import key is in the credentials.
@@ -74,6 +76,7 @@ func NewImporter(client *transport.Client, workspace string, credentials keys.Cr
 		observers:   cfg.observers,
 		buffers:     newBuffers(),
 	}
+	im.members.New = func() any { return newMembers() }
 	im.listener, _ = credentials.ImportKey.(keys.Listener)
 	return im, nil
 }

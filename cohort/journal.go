@@ -43,7 +43,7 @@ func (j *journal) begin(ctx, begin context.Context, changes []Change) (ledger.In
 		if *list == nil {
 			*list = make([]ledger.Member, 0, len(changes)-i)
 		}
-		*list = append(*list, ledger.Member{ID: c.id, State: c.former})
+		*list = append(*list, ledger.Member{ID: c.ID(), State: c.former})
 	}
 	intent, err := j.session.Begin(ctx, removals, adds)
 	return intent, j.note("record what is about to be sent", err)

@@ -1,17 +1,23 @@
 package cohort
 
+import "hash/maphash"
+
 // members finds the last change of every member that is in the open batch or under way, by the member's hash. It is asked, written and
-// emptied once for every change of an import, which is why it is no map: with open addressing, deletion by shifting back and eight bytes a
-// member it stays in the processor's cache. Its size follows the requests in flight, never the length of the source.
+// emptied once for every change of an import, which is why it is no map. Mostly a place of heads is free when it is asked and has one link when it is
+// emptied, which the processor foresees, and all of it stays in the cache. Its size follows the requests in flight, never the length of the source.
 type members struct {
-	// slots is a power of two long. A hash is found in the first slot from its low bits on that has it, before any free slot.
-	slots   []slot
+	seed    maphash.Seed
+	heads   []spot // of the chains, by the low bits of the hash; a power of two of them
+	links   []link // by spot
 	live    int
 	batches []*batch // by number
 }
 
-// slot packs 40 bits of a hash and the place of the member's last change. The zero slot is free.
-type slot uint64
+// spot packs a place: the number of the batch and the index. Batches count from 1, so that the zero spot is none.
+type spot uint32
+
+// link packs what a chain needs of one change: the hash of its member, and the next in the chain, of another member with the same low bits.
+type link uint64
 
 // place is where the last change of a member is.
 type place struct {
@@ -20,74 +26,105 @@ type place struct {
 }
 
 const (
-	indexBits = 10 // of the index in a batch of MaxIdentifiers
-	placeBits = 24 // of the number of a batch, plus one, and the index
-	firstSlot = 1 << 6
+	hashBits   = 40
+	spotBits   = 24
+	indexBits  = 10 // of the index in a batch of MaxIdentifiers
+	firstHeads = 1 << 6
 )
 
-func (s slot) hash() uint64 { return uint64(s) >> placeBits }
+func (l link) hash() uint64 { return uint64(l) >> spotBits }
 
-// number is that of the batch, from 1.
-func (s slot) number() int { return int(s & (1<<placeBits - 1) >> indexBits) }
+func (l link) next() spot { return spot(l & (1<<spotBits - 1)) }
+
+func newSpot(b *batch, index int) spot { return spot(b.number<<indexBits | index) }
+
+func newLink(hash uint64, next spot) link { return link(hash<<spotBits | uint64(next)) }
+
+// newMembers begins with room for those that are under way over a fast connection.
+func newMembers() *members { return &members{seed: maphash.MakeSeed(), heads: make([]spot, 1<<14)} }
+
+// clear forgets everybody. The batches stay, for another run.
+func (m *members) clear() {
+	clear(m.heads)
+	m.live = 0
+	for _, b := range m.batches {
+		b.reset()
+		b.run = nil
+	}
+}
 
 // newBatch returns a batch that places can point to.
 func (m *members) newBatch() *batch {
 	b := newBatch()
 	m.batches = append(m.batches, b)
 	b.number = len(m.batches)
+	if end := int(newSpot(b, 0)) + 1<<indexBits; len(m.links) < end {
+		m.links = append(m.links, make([]link, end-len(m.links))...)
+	}
 	return b
 }
 
 // swap notes the place of the hash's newest change and returns the place of the one before, if it is still in the open batch or under way.
 func (m *members) swap(hash uint64, p place) (before place, known bool) {
-	if 4*(m.live+1) > 3*len(m.slots) {
+	if 2*(m.live+1) > len(m.heads) {
 		m.grow()
 	}
-	i := m.position(hash)
-	old := m.slots[i]
-	m.slots[i] = slot(hash<<placeBits | uint64(p.batch.number)<<indexBits | uint64(p.index))
-	if old == 0 {
-		m.live++
-		return place{}, false
-	}
-	return place{m.batches[old.number()-1], int(old & (1<<indexBits - 1))}, true
+	before, known = m.unlink(hash, nil)
+	m.link(hash, newSpot(p.batch, p.index))
+	return before, known
 }
 
-// position returns the index of the slot that has the hash, or of the free one where it belongs.
-func (m *members) position(hash uint64) uint64 {
-	mask := uint64(len(m.slots) - 1)
-	want := slot(hash << placeBits).hash()
-	for i := hash & mask; ; i = (i + 1) & mask {
-		if s := m.slots[i]; s == 0 || s.hash() == want {
-			return i
-		}
-	}
+// of returns what is kept of a batch's changes.
+func (m *members) of(b *batch) []link {
+	first := int(newSpot(b, 0))
+	return m.links[first : first+len(b.changes)]
 }
 
 // forget removes the hash if its last change is in this batch.
-func (m *members) forget(hash uint64, b *batch) {
-	mask := uint64(len(m.slots) - 1)
-	i := m.position(hash)
-	if m.slots[i].number() != b.number {
-		return
-	}
-	m.live--
-	// Whoever stands further on only because this slot was taken moves up.
-	for j := (i + 1) & mask; m.slots[j] != 0; j = (j + 1) & mask {
-		if home := m.slots[j].hash() & mask; (j-home)&mask >= (j-i)&mask {
-			m.slots[i] = m.slots[j]
-			i = j
-		}
-	}
-	m.slots[i] = 0
+func (m *members) forget(hash uint64, b *batch) { m.unlink(hash, b) }
+
+func (m *members) link(hash uint64, s spot) {
+	head := m.head(hash)
+	m.links[s] = newLink(hash, *head)
+	*head = s
+	m.live++
 }
 
+// unlink takes the hash out of its chain, from whichever batch or from this one alone, and returns where it was.
+func (m *members) unlink(hash uint64, from *batch) (place, bool) {
+	head := m.head(hash)
+	for earlier, s := spot(0), *head; s != 0; {
+		l := m.links[s]
+		if l.hash() != hash {
+			earlier, s = s, l.next()
+			continue
+		}
+		p := place{m.batches[s>>indexBits-1], int(s & (1<<indexBits - 1))}
+		if from != nil && from != p.batch {
+			break
+		}
+		if earlier == 0 {
+			*head = l.next()
+		} else {
+			m.links[earlier] = newLink(m.links[earlier].hash(), l.next())
+		}
+		m.live--
+		return p, true
+	}
+	return place{}, false
+}
+
+func (m *members) head(hash uint64) *spot { return &m.heads[hash&uint64(len(m.heads)-1)] }
+
 func (m *members) grow() {
-	old := m.slots
-	m.slots = make([]slot, max(firstSlot, 2*len(old)))
+	old := m.heads
+	m.heads = make([]spot, max(firstHeads, 2*len(old)))
+	m.live = 0
 	for _, s := range old {
-		if s != 0 {
-			m.slots[m.position(s.hash())] = s
+		for s != 0 {
+			l := m.links[s]
+			m.link(l.hash(), s)
+			s = l.next()
 		}
 	}
 }

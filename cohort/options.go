@@ -89,7 +89,7 @@ func newRunConfig(opts []RunOption) (runConfig, error) {
 
 // suppresses reports whether the change would put in somebody who is on a do-not-send list.
 func (c *runConfig) suppresses(change Change) bool {
-	return c.suppressed != nil && change.direction == addition && c.suppressed(change.id)
+	return c.suppressed != nil && change.direction == addition && c.suppressed(change.ID())
 }
 
 type runOptionFunc func(*runConfig)

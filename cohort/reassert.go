@@ -164,7 +164,7 @@ func (t *task) sendAgain(r *run, a *reasserted) error {
 func reassertions(members iter.Seq2[ledger.Member, error]) iter.Seq2[Change, error] {
 	return func(yield func(Change, error) bool) {
 		for m, err := range members {
-			if !yield(Change{id: m.ID, direction: addition, former: m.State}, err) {
+			if !yield(changeOf(m, addition), err) {
 				return
 			}
 		}

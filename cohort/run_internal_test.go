@@ -29,7 +29,7 @@ func colliding(t *testing.T, im *Importer) (*run, identity.ID, identity.ID) {
 		clear(seen)
 		for n := range uint64(3_000_000) {
 			id := func(n uint64) identity.ID { return identity.ExternalID(strconv.FormatUint(n, 36)) }
-			bits := slot(hashOf(r.seed, id(n)) << placeBits).hash()
+			bits := hashOf(r.members.seed, Add(id(n)))
 			i := bits % uint64(len(seen))
 			for seen[i] != 0 && seen[i]>>numberBits != bits {
 				i = (i + 1) % uint64(len(seen))

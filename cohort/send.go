@@ -76,7 +76,7 @@ func (r *run) sendChanges(changes []Change, earlier transport.Outcome) error {
 func (r *run) shrink(changes []Change) {
 	size := 0
 	for i := range changes {
-		size += wireSize(changes[i].id)
+		size += wireSize(changes[i])
 	}
 	for half := int64(size / 2); ; {
 		now := r.maxBytes.Load()

@@ -166,7 +166,7 @@ func additions(parts ...ledger.Part) iter.Seq2[Change, error] {
 	return func(yield func(Change, error) bool) {
 		for _, part := range parts {
 			for m, err := range part.Members {
-				c := Change{id: m.ID, direction: addition, former: m.State}
+				c := changeOf(m, addition)
 				if m.State == ledger.In {
 					c.former = ledger.Unknown
 				}

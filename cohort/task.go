@@ -124,7 +124,7 @@ func (t *task) recorded() bool { return t.header.Generation > 0 }
 func removalsOf(members iter.Seq2[ledger.Member, error]) iter.Seq2[Change, error] {
 	return func(yield func(Change, error) bool) {
 		for m, err := range members {
-			if !yield(Change{id: m.ID, direction: removal, former: m.State}, err) {
+			if !yield(changeOf(m, removal), err) {
 				return
 			}
 		}
@@ -180,7 +180,7 @@ func (r *run) phase(changes iter.Seq2[Change, error]) error {
 
 // put adds a change of somebody of whom there is no other, and sends the batch when it is full. It returns false when the run has come to its end.
 func (r *run) put(change Change) bool {
-	size := wireSize(change.id)
+	size := wireSize(change)
 	if limit := int(r.maxBytes.Load()); r.open.bytes+size > limit && len(r.open.changes) > 0 && !r.dispatch() {
 		return false
 	}

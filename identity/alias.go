@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+	"unique"
 )
 
 // Alias is a user alias: a name under a label, such as the customer number under the label "crm". A profile has at most
@@ -16,7 +17,7 @@ type Alias struct {
 }
 
 // ID returns the identifier that stands for the alias. Like [ExternalID] it looks at nothing; see [ID.Validate].
-func (a Alias) ID() ID { return ID{kind: AliasKind, value: a.Name, label: a.Label} }
+func (a Alias) ID() ID { return ID{kind: AliasKind, value: a.Name, label: unique.Make(a.Label)} }
 
 // String returns a fixed text.
 func (a Alias) String() string { return "alias(redacted)" }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strconv"
 	"strings"
+	"unique"
 
 	"github.com/cohortkit/cohortkit/internal/text"
 )
@@ -21,8 +22,8 @@ const MaxExternalIDBytes = 987
 // An ID shows its kind and nothing else when it is printed or logged, and it encodes as an empty JSON object. Where it
 // is to be stored, [ID.Encode] and [ParseID] do so explicitly.
 type ID struct {
-	value string // external ID, device ID, or name of the alias
-	label string // of an alias, else ""
+	value string                // external ID, device ID, or name of the alias
+	label unique.Handle[string] // of an alias; there are few, and a handle keeps an ID small enough for registers
 	kind  Kind
 }
 
@@ -49,7 +50,7 @@ func (id ID) Alias() (Alias, bool) {
 	if id.kind != AliasKind {
 		return Alias{}, false
 	}
-	return Alias{Label: id.label, Name: id.value}, true
+	return Alias{Label: id.label.Value(), Name: id.value}, true
 }
 
 // Overlong reports whether id is an external ID of more than [MaxExternalIDBytes] bytes. It may be sent, but it will
@@ -69,7 +70,7 @@ func (id ID) Validate() error {
 	case DeviceIDKind:
 		field = fieldDeviceID
 	case AliasKind:
-		if fault := text.Check(id.label); fault != text.None {
+		if fault := text.Check(id.label.Value()); fault != text.None {
 			return reject(fieldAliasLabel, fault)
 		}
 	default:
@@ -96,7 +97,8 @@ func (id ID) Encode() string {
 	case DeviceIDKind:
 		return "d:" + id.value
 	case AliasKind:
-		return "a:" + strconv.Itoa(len(id.label)) + ":" + id.label + ":" + id.value
+		label := id.label.Value()
+		return "a:" + strconv.Itoa(len(label)) + ":" + label + ":" + id.value
 	default:
 		return ""
 	}
@@ -110,10 +112,11 @@ func (id ID) AppendEncode(b []byte) []byte {
 	case DeviceIDKind:
 		b = append(b, "d:"...)
 	case AliasKind:
+		label := id.label.Value()
 		b = append(b, "a:"...)
-		b = strconv.AppendInt(b, int64(len(id.label)), 10)
+		b = strconv.AppendInt(b, int64(len(label)), 10)
 		b = append(b, ':')
-		b = append(b, id.label...)
+		b = append(b, label...)
 		b = append(b, ':')
 	default:
 		return b

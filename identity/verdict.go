@@ -66,8 +66,9 @@ func (r Rules) Match(id ID, profile Profile) Verdict {
 			return MatchedDeprecatedID
 		}
 	case AliasKind:
+		alias, _ := id.Alias()
 		switch {
-		case id.label == "" || !slices.Contains(profile.Aliases, Alias{Label: id.label, Name: id.value}):
+		case alias.Label == "" || !slices.Contains(profile.Aliases, alias):
 			return NoSuchIdentifier
 		case !identified && r.AliasMatch == AliasIdentifiedOnly:
 			return IgnoredAlias

@@ -2,6 +2,7 @@ package transport_test
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"io"
 	"log"
@@ -211,6 +212,39 @@ func TestClientWithoutTransport(t *testing.T) {
 	defer c.CloseIdleConnections()
 	if _, err := c.Do(t.Context(), request(transport.RepeatSafe)); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestBodyOverOwnPool sends bodies shorter and longer than what the default pool writes at once, one after the other on the same connection, and
+// changes them as soon as it may.
+func TestBodyOverOwnPool(t *testing.T) {
+	t.Parallel()
+	var got []byte
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		got, _ = io.ReadAll(r.Body)
+		_, _ = io.WriteString(w, success)
+	}))
+	defer srv.Close()
+	c, err := transport.New(endpoint(t, srv.URL))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.CloseIdleConnections()
+	for i, size := range []int{1, 64<<10 - 1, 64 << 10, 64<<10 + 1, 300_000, 39_000} {
+		body := bytes.Repeat([]byte{'a' + byte(i)}, size)
+		want := bytes.Clone(body)
+		released := make(chan struct{})
+		_, err := c.Do(t.Context(), transport.Request{Operation: "op", Path: "/", Body: body, Release: func() {
+			clear(body)
+			close(released)
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-released
+		if !bytes.Equal(want, got) {
+			t.Errorf("of %d bytes %d arrived, or others", size, len(got))
+		}
 	}
 }
 
