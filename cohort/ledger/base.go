@@ -41,6 +41,7 @@ func blockSum(number uint64, partition int, block []byte) uint32 {
 // base reads a base file. The zero value is the base without a member.
 type base struct {
 	file    file
+	whole   []byte // what is in the file, if it is small
 	name    string
 	number  uint64
 	offsets []int64 // of the blocks, and the end of the last one
@@ -55,12 +56,20 @@ func openBase(d disk, name string, info baseInfo) (*base, error) {
 		return nil, missing(name, err)
 	}
 	b := &base{file: f, name: name, number: info.Number}
-	if err := b.readIndex(info); err != nil {
+	err = b.readIndex(info)
+	if err == nil && info.Length <= smallBase {
+		b.whole = make([]byte, info.Length)
+		_, err = f.ReadAt(b.whole, 0)
+	}
+	if err != nil {
 		_ = f.Close()
 		return nil, err
 	}
 	return b, nil
 }
+
+// smallBase is how long a base may be to be read at once, in place of a read for each of its many blocks.
+const smallBase = 256 << 10
 
 func (b *base) readIndex(info baseInfo) error {
 	size, err := b.file.Size()
@@ -111,10 +120,15 @@ func (b *base) load(dst []byte, partition int) ([]byte, error) {
 	if b.file == nil {
 		return dst, nil
 	}
-	start, length := len(dst), int(b.offsets[partition+1]-b.offsets[partition])
-	dst = grow(dst, start+length)
-	if _, err := b.file.ReadAt(dst[start:], b.offsets[partition]); err != nil {
-		return dst[:start], err
+	start, from, to := len(dst), b.offsets[partition], b.offsets[partition+1]
+	length := int(to - from)
+	if b.whole != nil {
+		dst = append(dst, b.whole[from:to]...)
+	} else {
+		dst = grow(dst, start+length)
+		if _, err := b.file.ReadAt(dst[start:], from); err != nil {
+			return dst[:start], err
+		}
 	}
 	end := len(dst) - 4
 	if length < 4 || binary.LittleEndian.Uint32(dst[end:]) != blockSum(b.number, partition, dst[start:end]) {

@@ -19,7 +19,7 @@ import (
 // damaged are the ledgers whose files are damaged. Each is built once.
 var damaged = []*victim{
 	{name: "toy", open: newToy(flawless), large: 200},
-	{name: "dir", open: func(d disk) (Ledger, error) { return openDir("state", d) }, large: 2000},
+	{name: "dir", open: openSmall, large: 200},
 }
 
 // victim is a ledger whose files are going to be damaged.

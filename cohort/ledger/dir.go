@@ -19,9 +19,13 @@ import (
 // Dir is a [Ledger] in a folder of files. Make one with [OpenDir]. It holds no file open and needs no Close; its sessions do. It is safe
 // for concurrent use, by several processes too: each entry has one session at a time.
 type Dir struct {
-	disk disk
-	root string
+	disk  disk
+	root  string
+	small int64 // a journal of at most so many bytes is not worth writing anew
 }
+
+// smallJournal holds the changes of a thousand members.
+const smallJournal = 16 << 10
 
 // What is in the folder of a Dir, and in that of an entry.
 const (
@@ -72,7 +76,7 @@ func openDir(path string, d disk) (*Dir, error) {
 	if err := d.makeDir(path); err != nil {
 		return nil, fmt.Errorf("ledger: open folder: %w", err)
 	}
-	dir := &Dir{disk: d, root: path}
+	dir := &Dir{disk: d, root: path, small: smallJournal}
 	if err := dir.mark(); err != nil {
 		return nil, err
 	}
@@ -172,7 +176,7 @@ func (d *Dir) Open(ctx context.Context, key Key) (Session, error) {
 	s := &dirSession{
 		disk: d.disk, key: key, folder: filepath.Join(d.root, name), base: &base{},
 		scratch: newScratch(d.disk, filepath.Join(sessions, name+".scratch")), beginning: make(chan struct{}, 1),
-		pending: map[Intent]bool{},
+		pending: map[Intent]bool{}, small: d.small,
 	}
 	holder := filepath.Join(sessions, name+".holder")
 	lock, err := d.disk.lock(filepath.Join(sessions, name+".lock"))

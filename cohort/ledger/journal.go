@@ -417,22 +417,14 @@ func (j *journal) size() int64 {
 	return j.end - j.start
 }
 
-// take prepares the journal for writing behind the frames that are there. What lies behind them is cut off, durably: a frame that is
-// appended must not be followed by one of another life.
-func (j *journal) take(end int64) error {
+// take prepares a journal that was read up to this end for writing behind it. It reports whether the last session finished with it: if so, all that is in
+// the file is surely durable.
+func (j *journal) take(end int64) (finished bool, err error) {
 	size, err := j.file.Size()
 	if err != nil {
-		return err
+		return false, err
 	}
-	if size != end {
-		if err := j.file.Truncate(end); err != nil {
-			return err
-		}
-		if err := j.file.Sync(); err != nil {
-			return err
-		}
-	}
-	j.written, j.end = end, end
-	j.durable = min(j.durable, end)
-	return nil
+	finished = size == end && j.durable == end
+	j.written, j.end, j.durable = end, end, end
+	return finished, nil
 }

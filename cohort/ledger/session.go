@@ -19,13 +19,15 @@ type dirSession struct {
 	disk    disk
 	key     Key
 	folder  string
+	small   int64 // see Dir
 	lock    io.Closer
 	scratch *scratch
 	base    *base
 	head    journalHead
 
-	beginning chan struct{} // held by whoever makes the journal
-	failed    error         // why it could not be made
+	beginning chan struct{} // held by whoever sees to it that there is a journal
+	lasting   bool          // that its name is durable
+	failed    error         // why it is not
 
 	mu      sync.Mutex
 	journal *journal // nil until something is recorded
@@ -58,7 +60,8 @@ func (s *dirSession) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.adopt(ctx, f); err != nil {
+	finished, err := s.adopt(ctx, f)
+	if err != nil {
 		_ = f.Close()
 		return err
 	}
@@ -70,40 +73,37 @@ func (s *dirSession) open(ctx context.Context) error {
 			}
 		}
 	}
-	if !s.large() {
-		return nil
+	// The journal of a session that was interrupted is not continued. Behind its last frame there may be others, of which a later one might pass for
+	// valid; and what a failed sync left can be read from the system's memory, while no later sync would bring it to the disk.
+	if !finished || s.large() {
+		return s.rewrite(ctx)
 	}
-	err = s.rewrite(ctx)
-	if _, damaged := errors.AsType[*DamagedError](err); damaged || s.journal.broken() != nil {
-		return err
-	}
-	return ctx.Err() // otherwise the files are what they were, and another session will have more room on the disk
+	return nil
 }
 
-// adopt goes on with a journal that is there.
-func (s *dirSession) adopt(ctx context.Context, f file) error {
+// adopt takes over a journal that is there. It reports whether the last session finished with it.
+func (s *dirSession) adopt(ctx context.Context, f file) (finished bool, err error) {
 	j, head, err := readJournal(f, s.file(journalName))
 	if err != nil {
-		return err
+		return false, err
 	}
 	if head.Key != s.key {
-		return j.damaged("belongs to another cohort")
+		return false, j.damaged("belongs to another cohort")
 	}
 	l, err := j.scan(ctx, head)
 	if err != nil {
-		return err
+		return false, err
+	}
+	if finished, err = j.take(l.end); err != nil {
+		return false, err
 	}
 	b, err := openBase(s.disk, s.file(s.baseName(head.Base.Number)), head.Base)
 	if err != nil {
-		return err
-	}
-	if err := j.take(l.end); err != nil {
-		_ = b.close()
-		return err
+		return false, err
 	}
 	s.journal, s.head, s.base = j, head, b
 	s.header, s.last = l.header, l.last
-	return nil
+	return finished, nil
 }
 
 func (s *dirSession) file(name string) string { return filepath.Join(s.folder, name) }
@@ -114,8 +114,8 @@ func (s *dirSession) baseName(number uint64) string {
 
 // large reports whether the journal has grown so much that it is time to write base and journal anew.
 func (s *dirSession) large() bool {
-	const least, share = 16 << 10, 8
-	return s.journal != nil && s.journal.size() > max(least, s.head.Base.Length/share)
+	const share = 8
+	return s.journal != nil && s.journal.size() > max(s.small, s.head.Base.Length/share)
 }
 
 // Header returns what is recorded besides the members. See [Session].
@@ -202,7 +202,8 @@ func (s *dirSession) record(ctx context.Context, f func(*journal) int64) (*journ
 	return j, f(j), nil
 }
 
-// begin makes the folder and the journal of an entry that has none.
+// begin makes the folder and the journal of an entry that has none. The name of a journal that is there may not be durable: the session that gave
+// it may have got no further.
 func (s *dirSession) begin(ctx context.Context) error {
 	select {
 	case s.beginning <- struct{}{}:
@@ -210,20 +211,22 @@ func (s *dirSession) begin(ctx context.Context) error {
 		return ctx.Err()
 	}
 	defer func() { <-s.beginning }()
-	s.mu.Lock()
-	begun, closed := s.journal != nil, s.closed
-	s.mu.Unlock()
-	if begun || closed {
-		return nil
-	}
-	if s.failed != nil {
+	if s.lasting || s.failed != nil {
 		return s.failed
 	}
-	if err := s.create(); err != nil {
-		s.failed = err
-		return err
+	s.mu.Lock()
+	there, closed := s.journal != nil, s.closed
+	s.mu.Unlock()
+	switch {
+	case closed:
+		return ErrClosed
+	case there:
+		s.failed = s.disk.syncDir(s.folder)
+	default:
+		s.failed = s.create()
 	}
-	return nil
+	s.lasting = s.failed == nil
+	return s.failed
 }
 
 func (s *dirSession) create() error {
@@ -265,7 +268,7 @@ func (s *dirSession) replace(head journalHead, header Header, intents [][]byte) 
 	}
 	j, _, err := readJournal(f, name)
 	if err == nil {
-		err = j.take(int64(len(content)))
+		_, err = j.take(int64(len(content)))
 	}
 	if err != nil {
 		_ = f.Close()

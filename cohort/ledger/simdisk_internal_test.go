@@ -42,6 +42,11 @@ const (
 	simOps
 )
 
+// reads reports whether the operation leaves the disk as it is.
+func (o simOp) reads() bool {
+	return o == opList || o == opOpen || o == opRead || o == opReadAt || o == opSize
+}
+
 func (o simOp) String() string {
 	return [...]string{
 		"makeDir", "list", "create", "open", "read", "rename", "remove", "syncDir", "lock", "ReadAt", "WriteAt", "Size", "Truncate", "Sync",
@@ -99,6 +104,8 @@ type simDisk struct {
 	failAt  int     // the operation, from 0, that fails; none if negative
 	fault   simFault
 	failed  bool
+	// failedName is the file that the operation was about.
+	failedName string
 }
 
 // simNode is a file or a folder.
@@ -168,7 +175,7 @@ func (d *simDisk) start(op simOp, name string) (simFault, error) {
 	if len(d.ops)-1 != d.failAt {
 		return noFault, nil
 	}
-	d.failed = true
+	d.failed, d.failedName = true, name
 	err := error(syscall.EIO)
 	if d.fault == faultNoSpace || d.fault == faultShort {
 		err = syscall.ENOSPC
