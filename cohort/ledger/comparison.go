@@ -30,7 +30,7 @@ type worker struct {
 	bytes []byte // of the scratch
 }
 
-// counts counts what became of the records of a partition.
+// counts says what became of the records of a partition.
 type counts struct{ members, kept, duplicate, removals, adds, repeats int }
 
 func (t *counts) add(o counts) {
