@@ -10,7 +10,7 @@ import (
 
 // The plot's measures, in units of its view box.
 const (
-	plotWidth, plotHeight = 760.0, 430.0
+	plotWidth, plotHeight = 784.0, 430.0
 	plotLeft, plotRight   = 64.0, 560.0 // the labels of the lines stand at the right
 	plotTop, plotBottom   = 52.0, 374.0
 	labelGap              = 17.0 // between two labels
@@ -175,7 +175,7 @@ func (l line) draw(b *strings.Builder, a axes) {
 		fmt.Fprintf(b, `<circle cx="%.1f" cy="%.1f" r="3.5" stroke="none"/>`+"\n", a.x(p.size), a.y(p.seconds))
 	}
 	last := l.points[len(l.points)-1]
-	fmt.Fprintf(b, `<text x="%.1f" y="%.1f" stroke="none"%s>%s %s</text>`+"\n</g>\n", plotRight+14, l.labelY+4.5, l.weight, l.label, shortTime(last.seconds))
+	fmt.Fprintf(b, `<text x="%.1f" y="%.1f" stroke="none"%s>%s %s</text>`+"\n</g>\n", plotRight+16, l.labelY+4.5, l.weight, l.label, shortTime(last.seconds))
 }
 
 // shortSize returns a number of members: "10 k", "1 M".
