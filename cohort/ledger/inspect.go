@@ -92,8 +92,8 @@ func wantedOf(ids iter.Seq2[identity.ID, error]) iter.Seq2[Wanted, error] {
 	}
 }
 
-// importBatch is how many members are recorded at once.
-const importBatch = 1000
+// importBatch is how many members are recorded at once. No request waits for them, and each batch costs an fsync.
+const importBatch = 1 << 14
 
 // Import records a header and members that nothing was sent of: those of another ledger, or, when a ledger was lost, a list of whoever is known
 // to be in the cohort. Give members [In] where that is sure, and [Unknown] where not: then the next sync sends them again, whichever side they

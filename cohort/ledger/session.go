@@ -325,8 +325,8 @@ func (s *dirSession) Compare(ctx context.Context, wanted iter.Seq2[Wanted, error
 		return nil, fmt.Errorf("ledger: compare: %w", err)
 	}
 	anybody := s.head.Base.Members > 0 || s.scratch.has(loggedStream)
-	var sc scatterer
-	sc.comparison, sc.twins = c, anybody
+	sc := newScatterer(c, anybody)
+	defer sc.end() //nolint:errcheck // finish has the error; this is for a source that fails or panics
 	for w, err := range wanted {
 		if err != nil {
 			return nil, err
@@ -337,6 +337,9 @@ func (s *dirSession) Compare(ctx context.Context, wanted iter.Seq2[Wanted, error
 	}
 	// A source may simply end when the context does. What it did not yield is not unwanted.
 	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("ledger: compare: %w", err)
+	}
+	if err := sc.finish(); err != nil {
 		return nil, fmt.Errorf("ledger: compare: %w", err)
 	}
 	if err := c.twins(ctx); err != nil {
