@@ -9,11 +9,11 @@ import (
 	"iter"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/cohortkit/cohortkit/identity"
-	"github.com/cohortkit/cohortkit/transport"
 )
 
 // Apply sends changes to the members of a cohort and returns when every one of them has come to its end.
@@ -26,6 +26,9 @@ import (
 // The Report is complete in every case.
 //
 // Apply fails with an [*InvalidError] before anything is sent or read.
+//
+// It remembers nothing. A cohort that has a ledger is written only through its [Syncer]: changes that the ledger does not hear of make the next
+// difference wrong. See [Syncer.Apply].
 func (im *Importer) Apply(ctx context.Context, cohortID string, changes iter.Seq2[Change, error], opts ...RunOption) (Report, error) {
 	report := Report{CohortID: cohortID}
 	if err := validateID(cohortID); err != nil {
@@ -34,14 +37,18 @@ func (im *Importer) Apply(ctx context.Context, cohortID string, changes iter.Seq
 	if changes == nil {
 		return report, &InvalidError{Field: "changes", Problem: "are nil", Next: "give a sequence; an empty one is fine"}
 	}
-	r := newRun(ctx, im, cohortID)
-	defer r.stop() // also if the source panics: then what has not begun does not begin
-	for _, o := range opts {
-		if o == nil {
-			return report, &InvalidError{Field: "option", Problem: "is nil", Next: "leave it out"}
-		}
-		o.applyRun(&r.config)
+	config, err := newRunConfig(opts)
+	if err != nil {
+		return report, err
 	}
+	return im.apply(ctx, cohortID, changes, config, nil)
+}
+
+// apply runs Apply with what was found to be valid. A journal keeps the run from ending before its requests, even if the source panics.
+func (im *Importer) apply(ctx context.Context, cohortID string, changes iter.Seq2[Change, error], config runConfig, j *journal) (Report, error) {
+	r := newRun(ctx, im, cohortID)
+	r.config, r.journal = config, j
+	defer r.end() // also if the source panics: then what has not begun does not begin
 	readErr := r.read(changes)
 	ctxErr := contextError(ctx) // a source that heeds the context may have ended in the middle, without a word
 	sendErr := r.senders.Wait()
@@ -54,6 +61,8 @@ type run struct {
 	im       *Importer
 	cohortID string
 	config   runConfig
+	journal  *journal // nil without a ledger
+	total    int      // changes to be sent; 0 where nobody knows
 
 	// begin is done as soon as a sender has failed. Its cause does not tell why: an error of one request must not be found in those of others.
 	ctx     context.Context // of attempts
@@ -83,6 +92,7 @@ type run struct {
 	ended          []*batch // came to their end; the reader has not heard yet
 	adds, removals Tally
 	requests       int
+	began          time.Time // when the first batch was handed to its sender
 }
 
 func newRun(ctx context.Context, im *Importer, cohortID string) *run {
@@ -110,9 +120,13 @@ func (r *run) read(changes iter.Seq2[Change, error]) error {
 			err = change.validate()
 		}
 		if err != nil {
-			if err := r.reject(err); err != nil {
+			if err := r.config.reject(r.cohortID, &r.rows, err); err != nil {
 				return err
 			}
+			continue
+		}
+		if r.config.suppresses(change) {
+			r.rows.Suppressed++
 			continue
 		}
 		if !r.take(change) {
@@ -121,23 +135,6 @@ func (r *run) read(changes iter.Seq2[Change, error]) error {
 	}
 	if len(r.open.changes) > 0 {
 		r.dispatch()
-	}
-	return nil
-}
-
-// reject counts a row that cannot be sent, or returns the error that ends the run.
-func (r *run) reject(err error) error {
-	rejection, ok := errors.AsType[*identity.RejectError](err)
-	if !ok {
-		r.rows.Unprocessed++
-		return &RowError{Row: r.rows.Read, Err: err}
-	}
-	r.rows.Rejected++
-	for _, f := range r.config.onReject {
-		f(Rejection{Row: r.rows.Read, Err: rejection})
-	}
-	if r.config.strict {
-		return &RowError{Row: r.rows.Read, Err: rejection}
 	}
 	return nil
 }
@@ -270,20 +267,10 @@ func (r *run) finish(readErr, sendErr error) (Report, error) {
 	if r.overlong > 0 {
 		report.Warnings = append(report.Warnings, Warning{WarnOverlong, r.overlong})
 	}
-	err := cmp.Or(readErr, sendErr)
-	if err == nil && r.abandoned.Load() {
-		err = errors.New("a callback ended the goroutine of a request")
+	if err := r.verdict(readErr, sendErr); err != nil {
+		return report, fmt.Errorf("cohort: apply: %w", err)
 	}
-	if err == nil {
-		return report, nil
-	}
-	if readErr != nil && sendErr != nil {
-		err = fmt.Errorf("%w; besides, a request failed: %w", readErr, sendErr)
-	}
-	if report.Adds.Unknown+report.Removals.Unknown > 0 && !errors.Is(err, transport.ErrOutcomeUnknown) {
-		err = fmt.Errorf("%w; besides, of other requests: %w", err, transport.ErrOutcomeUnknown)
-	}
-	return report, fmt.Errorf("cohort: apply: %w", err)
+	return report, nil
 }
 
 func (r *run) tally(d direction) *Tally {

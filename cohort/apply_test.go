@@ -107,13 +107,13 @@ func TestApplyRejects(t *testing.T) {
 		}
 	}
 	want := []cohort.Rejection{
-		{Row: 2, Err: &identity.RejectError{Field: "change", Reason: cohort.ReasonNoDirection, Hint: "make it with Add or Remove"}},
-		{Row: 3, Err: &identity.RejectError{Field: "external_id", Reason: identity.ReasonEmpty}},
-		{Row: 4, Err: &identity.RejectError{Field: "device_id", Reason: identity.ReasonInvalidUTF8}},
-		{Row: 5, Err: &identity.RejectError{Field: "alias_name", Reason: identity.ReasonControlCharacter}},
-		{Row: 6, Err: &identity.RejectError{Field: "alias_label", Reason: identity.ReasonEmpty}},
-		{Row: 7, Err: &identity.RejectError{Field: "row", Reason: identity.ReasonUnreadable}},
-		{Row: 8, Err: &identity.RejectError{Field: "identifier", Reason: identity.ReasonNoIdentifier}},
+		{CohortID: campaign, Row: 2, Err: &identity.RejectError{Field: "change", Reason: cohort.ReasonNoDirection, Hint: "make it with Add or Remove"}},
+		{CohortID: campaign, Row: 3, Err: &identity.RejectError{Field: "external_id", Reason: identity.ReasonEmpty}},
+		{CohortID: campaign, Row: 4, Err: &identity.RejectError{Field: "device_id", Reason: identity.ReasonInvalidUTF8}},
+		{CohortID: campaign, Row: 5, Err: &identity.RejectError{Field: "alias_name", Reason: identity.ReasonControlCharacter}},
+		{CohortID: campaign, Row: 6, Err: &identity.RejectError{Field: "alias_label", Reason: identity.ReasonEmpty}},
+		{CohortID: campaign, Row: 7, Err: &identity.RejectError{Field: "row", Reason: identity.ReasonUnreadable}},
+		{CohortID: campaign, Row: 8, Err: &identity.RejectError{Field: "identifier", Reason: identity.ReasonNoIdentifier}},
 	}
 	t.Run("counted", func(t *testing.T) {
 		t.Parallel()

@@ -496,7 +496,7 @@ func TestApplyHugeIdentifiers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := []cohort.Rejection{{Row: 8, Err: &identity.RejectError{Field: "external_id", Reason: cohort.ReasonTooLong, Hint: "look at the column that it comes from"}}}
+		want := []cohort.Rejection{{CohortID: campaign, Row: 8, Err: &identity.RejectError{Field: "external_id", Reason: cohort.ReasonTooLong, Hint: "look at the column that it comes from"}}}
 		if diff := cmp.Diff(want, rejected); diff != "" {
 			t.Errorf("rejections (-want +got):\n%s", diff)
 		}

@@ -6,6 +6,7 @@ import (
 	"iter"
 	"log/slog"
 
+	"github.com/cohortkit/cohortkit/cohort/ledger"
 	"github.com/cohortkit/cohortkit/identity"
 )
 
@@ -24,6 +25,7 @@ const (
 type Change struct {
 	id        identity.ID
 	direction direction
+	former    ledger.State // what a ledger says of the identifier; used only where a run has a journal
 }
 
 // Add returns the change that puts the user with this identifier into the cohort. For a member it changes nothing.

@@ -19,11 +19,23 @@ type Cohort struct {
 	// have one name is undocumented; nobody could tell them apart.
 	Name string
 	// CreatedAt is when the cohort was created at the partner. It travels in UTC, with milliseconds where
-	// it has any.
+	// it has any. A [Syncer] sends the first one for good, and takes the time of the first run where it is the zero time.
 	CreatedAt time.Time
 }
 
+// validate checks what travels when a cohort is named.
 func (c Cohort) validate() error {
+	if err := c.validateNamed(); err != nil {
+		return err
+	}
+	if c.CreatedAt.IsZero() {
+		return &InvalidError{Field: "cohort created-at", Problem: "is the zero time", Next: "give the time at which the partner created the cohort"}
+	}
+	return nil
+}
+
+// validateNamed checks a cohort whose created-at may be left out.
+func (c Cohort) validateNamed() error {
 	if err := validateID(c.ID); err != nil {
 		return err
 	}
@@ -34,7 +46,7 @@ func (c Cohort) validate() error {
 		return &InvalidError{Field: "cohort name", Problem: "is blank", Next: "give the cohort the name that marketers will look for in the filter's drop-down"}
 	}
 	if c.CreatedAt.IsZero() {
-		return &InvalidError{Field: "cohort created-at", Problem: "is the zero time", Next: "give the time at which the partner created the cohort"}
+		return nil
 	}
 	if year := c.CreatedAt.UTC().Year(); year < 1 || year > 9999 {
 		return &InvalidError{Field: "cohort created-at", Problem: "has a year that ISO 8601 cannot write in four digits", Next: "check the unit of the timestamp that it was made from"}

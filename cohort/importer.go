@@ -113,14 +113,18 @@ func (im *Importer) SetName(ctx context.Context, c Cohort) error {
 	if err := c.validate(); err != nil {
 		return err
 	}
-	_, err := im.post(ctx, message{
-		operation: opName, path: im.path, limiter: im.limiter,
-		encode: func(dst []byte, s secrets) []byte { return appendName(dst, s, c) },
-	})
-	if err != nil {
+	if _, err := im.name(ctx, c); err != nil {
 		return fmt.Errorf("cohort: set name: %w", err)
 	}
 	return nil
+}
+
+// name sends the name of a cohort.
+func (im *Importer) name(ctx context.Context, c Cohort) (end, error) {
+	return im.post(ctx, message{
+		operation: opName, path: im.path, limiter: im.limiter,
+		encode: func(dst []byte, s secrets) []byte { return appendName(dst, s, c) },
+	})
 }
 
 // message is one body on its way, whichever key it will carry.

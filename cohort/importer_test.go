@@ -300,8 +300,12 @@ func TestOnProgress(t *testing.T) {
 				t.Errorf("%+v came after %+v", p, before)
 			}
 		}
-		want := cohort.Progress{Rows: 50_500, Accepted: 50_500, Requests: report.Requests}
-		if diff := cmp.Diff(want, heard[50]); diff != "" {
+		last := heard[50]
+		if last.Rate <= 0 {
+			t.Errorf("a rate of %v", last.Rate)
+		}
+		want := cohort.Progress{CohortID: campaign, Rows: 50_500, Accepted: 50_500, Requests: report.Requests, Rate: last.Rate}
+		if diff := cmp.Diff(want, last); diff != "" {
 			t.Errorf("the last progress (-want +got):\n%s", diff)
 		}
 	})

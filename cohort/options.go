@@ -3,6 +3,7 @@ package cohort
 import (
 	"fmt"
 
+	"github.com/cohortkit/cohortkit/identity"
 	"github.com/cohortkit/cohortkit/transport"
 )
 
@@ -66,6 +67,29 @@ type runConfig struct {
 	strict     bool
 	onReject   []func(Rejection)
 	onProgress []func(Progress)
+	approval   int // removals approved; -1 without an approval
+	invalid    *InvalidError
+
+	suppressed func(identity.ID) bool // set by a Syncer
+}
+
+func newRunConfig(opts []RunOption) (runConfig, error) {
+	c := runConfig{approval: -1}
+	for _, o := range opts {
+		if o == nil {
+			return c, &InvalidError{Field: "option", Problem: "is nil", Next: "leave it out"}
+		}
+		o.applyRun(&c)
+	}
+	if c.invalid != nil {
+		return c, c.invalid
+	}
+	return c, nil
+}
+
+// suppresses reports whether the change would put in somebody who is on a do-not-send list.
+func (c *runConfig) suppresses(change Change) bool {
+	return c.suppressed != nil && change.direction == addition && c.suppressed(change.id)
 }
 
 type runOptionFunc func(*runConfig)
@@ -75,7 +99,8 @@ func (f runOptionFunc) applyRun(c *runConfig) { f(c) }
 // Strict ends the run at the first rejected row, with a [*RowError]. Default: rejected rows are counted and the run goes on.
 func Strict() RunOption { return runOptionFunc(func(c *runConfig) { c.strict = true }) }
 
-// OnReject is called for every rejected row, in the order of the rows, from the goroutine that called Apply. Nil calls nobody.
+// OnReject is called for every rejected row, in the order of the rows, from the goroutine that made the call. [Syncer.SyncAll] calls it from
+// various goroutines but never from two at once. Nil calls nobody.
 func OnReject(f func(Rejection)) RunOption {
 	return runOptionFunc(func(c *runConfig) {
 		if f != nil {
@@ -84,13 +109,27 @@ func OnReject(f func(Rejection)) RunOption {
 	})
 }
 
-// OnProgress is called after every request that came to its end, from various goroutines but never from two at once; it may run beside
-// OnReject. It should be quick, and must not end its goroutine, as a test's FailNow does:
-// the request's place in flight stays taken until it returns. Nil calls nobody.
+// OnProgress is called after every request of changes that came to its end, and by a [Syncer] every 65,536 rows while it reads: from various
+// goroutines but never from two at once, over all cohorts of a [Syncer.SyncAll] too; it may run beside OnReject. It should be quick, and must not
+// end its goroutine, as a test's FailNow does: the request's place in flight stays taken until it returns. Nil calls nobody.
 func OnProgress(f func(Progress)) RunOption {
 	return runOptionFunc(func(c *runConfig) {
 		if f != nil {
 			c.onProgress = append(c.onProgress, f)
+		}
+	})
+}
+
+// ApproveRemovals lets a run of a [Syncer] remove up to n members that its removal guard would hold, and lets an empty source empty a cohort of
+// up to n members. It counts for one run. The errors of the guard name the number to give. Given twice, the smaller number counts; a negative
+// one is an [*InvalidError]. It has no effect on what has no guard.
+func ApproveRemovals(n int) RunOption {
+	return runOptionFunc(func(c *runConfig) {
+		switch {
+		case n < 0:
+			c.invalid = &InvalidError{Field: "ApproveRemovals", Problem: fmt.Sprintf("is negative: %d", n), Next: "give the number that the guard's error names"}
+		case c.approval < 0 || n < c.approval:
+			c.approval = n
 		}
 	})
 }

@@ -12,15 +12,24 @@ import (
 // Removals. It holds counts and never an identifier. The sums hold on every way out of a run:
 //
 //	Rows.Read == Rows.Added + Rows.Removed + Rows.Kept + Rows.Duplicate + Rows.Suppressed + Rows.Rejected + Rows.Unprocessed
-//	Rows.Added == Adds.Total() and, for Apply, Rows.Removed == Removals.Total()
+//	Rows.Added == Adds.Total()
+//
+// Of Apply, Rows.Removed == Removals.Total(). Every other removal comes from no row: the Removals of [Syncer.Sync], [Syncer.Drain] and
+// [Syncer.Erase] sum up to the members that were to be removed. The rows of [Syncer.Reassert] are the members in the ledger; Drain and Erase
+// have none.
 type Report struct {
 	// CohortID is the cohort of the run.
 	CohortID string
+	// Name is the name of the cohort, as far as it is known: [Importer.Apply] knows none. Named is what the run did about it.
+	Name  string
+	Named Naming
+	// Partner is what the dashboard calls the partner: see [WithPartnerName].
+	Partner string
 	// Rows is what became of the rows of the source.
 	Rows Rows
-	// Adds and Removals are what became of the changes.
+	// Adds and Removals are what became of the changes. Adds has additions that were repeated, too.
 	Adds, Removals Tally
-	// Requests counts the requests made, repeats included. It is what the rate limit counts.
+	// Requests counts the requests made, repeats and that of the name included. It is what the rate limit counts.
 	Requests int
 	// Warnings lists what is legal but likely wrong. It is empty for a clean run.
 	Warnings []Warning
@@ -29,7 +38,7 @@ type Report struct {
 // Rows counts the rows of a source by what they became.
 type Rows struct {
 	Read        int // rows read
-	Added       int // became an addition
+	Added       int // became an addition, of somebody new or repeated for a member in doubt
 	Removed     int // became a removal
 	Kept        int // name a member that is in already; only a run with a ledger can tell
 	Duplicate   int // were replaced by a later row of the same member before they were sent
@@ -49,6 +58,15 @@ type Tally struct {
 
 // Total returns the number of changes.
 func (t Tally) Total() int { return t.Accepted + t.Refused + t.Unknown + t.Held + t.Unsent }
+
+// merge adds another tally.
+func (t *Tally) merge(other Tally) {
+	t.Accepted += other.Accepted
+	t.Refused += other.Refused
+	t.Unknown += other.Unknown
+	t.Held += other.Held
+	t.Unsent += other.Unsent
+}
 
 func (t *Tally) count(outcome transport.Outcome, n int) {
 	switch outcome {
@@ -70,10 +88,23 @@ func (r Report) DataPoints() int {
 	return r.Adds.Accepted + r.Adds.Unknown + r.Removals.Accepted + r.Removals.Unknown
 }
 
+// Filter returns what the marketer picks in the dashboard to find the cohort, such as: Tinyclues Cohorts includes "Spring sale". It is empty where
+// the report has no name. A cohort shows there once it was named.
+func (r Report) Filter() string {
+	if r.Name == "" {
+		return ""
+	}
+	return fmt.Sprintf("%s Cohorts includes %q", r.Partner, r.Name)
+}
+
 // String returns the report in one line, without the counts that are 0.
 func (r Report) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "cohort %q: %s", r.CohortID, plural(r.Rows.Read, "row"))
+	fmt.Fprintf(&b, "cohort %q", r.CohortID)
+	if r.Named != NotNamed {
+		fmt.Fprintf(&b, ", %v %q", r.Named, r.Name)
+	}
+	fmt.Fprintf(&b, ": %s", plural(r.Rows.Read, "row"))
 	if rest := listCounts([]count{
 		{r.Rows.Kept, "kept"}, {r.Rows.Duplicate, "duplicate"}, {r.Rows.Suppressed, "suppressed"},
 		{r.Rows.Rejected, "rejected"}, {r.Rows.Unprocessed, "unprocessed"},
@@ -132,32 +163,28 @@ func (w Warning) String() string { return fmt.Sprintf("%d %s", w.Count, w.Kind) 
 // WarningKind says what a [Warning] is about.
 type WarningKind uint8
 
-// WarnOverlong is about external IDs of more than [identity.MaxExternalIDBytes] bytes: Braze's REST endpoints create no user with so
-// long an ID, so they can hardly match anyone. They are sent all the same.
-const WarnOverlong WarningKind = 1
+// The kinds of warnings.
+const (
+	// WarnOverlong is about external IDs of more than [identity.MaxExternalIDBytes] bytes: Braze's REST endpoints create no user with so
+	// long an ID, so they can hardly match anyone. They are sent all the same.
+	WarnOverlong WarningKind = iota + 1
+	// WarnRules is about members that other rules chose: whoever is known by another identifier now is removed and added again, at two data points each.
+	WarnRules
+	// WarnName is about other cohorts of the workspace that have, or were sent, the same name: whether Braze allows that is undocumented, and
+	// marketers cannot tell them apart.
+	WarnName
+)
 
 // String describes the kind.
 func (k WarningKind) String() string {
-	if k == WarnOverlong {
+	switch k {
+	case WarnOverlong:
 		return fmt.Sprintf("external IDs are longer than %d bytes and will hardly match: check the column they come from", identity.MaxExternalIDBytes)
+	case WarnRules:
+		return "members were chosen by other rules: whoever is known by another identifier now is removed and added again"
+	case WarnName:
+		return "other cohorts of the workspace have this name: give each its own, since the dashboard's filter shows names alone"
+	default:
+		return "unknown warning"
 	}
-	return "unknown warning"
-}
-
-// Rejection is a row that cannot be sent.
-type Rejection struct {
-	// Row is the number of the row, counted from 1 in the order of the source.
-	Row int
-	// Err says why.
-	Err *identity.RejectError
-}
-
-// String returns the row and the reason.
-func (r Rejection) String() string { return fmt.Sprintf("row %d: %v", r.Row, r.Err) }
-
-// Progress is a moment of a run.
-type Progress struct {
-	Rows     int // rows read when a request was last begun
-	Accepted int // changes that the endpoint accepted so far
-	Requests int // requests made so far, repeats included
 }

@@ -1,8 +1,13 @@
 package cohort
 
 import (
+	"cmp"
+	"errors"
+	"fmt"
 	"net/http"
+	"time"
 
+	"github.com/cohortkit/cohortkit/cohort/ledger"
 	"github.com/cohortkit/cohortkit/transport"
 )
 
@@ -21,6 +26,7 @@ func (r *run) send(b *batch) error {
 		r.mu.Unlock()
 		<-r.slots
 	}()
+	r.start()
 	b.removalsFirst()
 	err := r.sendChanges(b.changes, transport.OutcomeUnsent)
 	switch {
@@ -35,17 +41,28 @@ func (r *run) send(b *batch) error {
 }
 
 // sendChanges sends changes in one request, or, if the endpoint finds it too large, in halves one after the other. Earlier is what became of
-// the whole that these changes are a half of.
+// the whole that these changes are a half of. Where there is a journal the request leaves only once it is in there.
 func (r *run) sendChanges(changes []Change, earlier transport.Outcome) error {
+	intent, err := r.journal.begin(r.ctx, r.begin, changes)
+	if err != nil {
+		r.settle(changes, earlier, 0)
+		return err
+	}
 	end, err := r.im.post(r.ctx, message{
 		operation: opUsers, path: r.im.path + "/users", limiter: r.window, begin: r.begin, earlier: earlier,
 		encode: func(dst []byte, s secrets) []byte { return appendChanges(dst, s, r.cohortID, changes) },
 	})
-	if end.status != http.StatusRequestEntityTooLarge || len(changes) == 1 {
+	recordErr := r.journal.settle(intent, end.outcome)
+	if recordErr != nil || end.status != http.StatusRequestEntityTooLarge || len(changes) == 1 {
 		r.settle(changes, end.outcome, end.attempts)
-		return err
+		return both(err, recordErr)
 	}
 	r.settle(nil, end.outcome, end.attempts)
+	if end.outcome == transport.OutcomeUnknown {
+		for i := range changes {
+			changes[i].former = ledger.Unknown
+		}
+	}
 	r.shrink(changes)
 	half := len(changes) / 2
 	if err := r.sendChanges(changes[:half], end.outcome); err != nil {
@@ -94,6 +111,52 @@ func (r *run) settle(changes []Change, outcome transport.Outcome, attempts int) 
 	r.progress()
 }
 
+// both returns the error of a request together with that of the ledger, whichever there are.
+func both(err, recordErr error) error {
+	if err == nil || recordErr == nil {
+		return cmp.Or(err, recordErr)
+	}
+	return fmt.Errorf("%w; besides: %w", err, recordErr)
+}
+
+// verdict names what ended the run, or returns nil.
+func (r *run) verdict(readErr, sendErr error) error {
+	err := cmp.Or(readErr, sendErr)
+	if err == nil && r.abandoned.Load() {
+		err = errors.New("a callback ended the goroutine of a request")
+	}
+	if err == nil {
+		return nil
+	}
+	if readErr != nil && sendErr != nil {
+		err = fmt.Errorf("%w; besides, a request failed: %w", readErr, sendErr)
+	}
+	if recordErr := r.journal.failure(); recordErr != nil && !errors.Is(err, recordErr) {
+		err = both(err, recordErr)
+	}
+	if r.adds.Unknown+r.removals.Unknown > 0 && !errors.Is(err, transport.ErrOutcomeUnknown) {
+		err = fmt.Errorf("%w; besides, of other requests: %w", err, transport.ErrOutcomeUnknown)
+	}
+	return err
+}
+
+// start notes when the first batch was handed to its sender.
+func (r *run) start() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.began.IsZero() {
+		r.began = time.Now()
+	}
+}
+
+// end lets nothing more begin and, where a lease depends on it, waits for what has begun.
+func (r *run) end() {
+	r.stop()
+	if r.journal != nil {
+		_ = r.senders.Wait() // whoever needs the error has waited before
+	}
+}
+
 // progress tells how far the run is. The turn is a channel and no mutex, so that a callback that waits stops only the other callbacks.
 func (r *run) progress() {
 	if len(r.config.onProgress) == 0 {
@@ -102,9 +165,11 @@ func (r *run) progress() {
 	r.turn <- struct{}{}
 	defer func() { <-r.turn }()
 	r.mu.Lock()
-	p := Progress{Rows: int(r.rowsRead.Load()), Accepted: r.adds.Accepted + r.removals.Accepted, Requests: r.requests}
-	r.mu.Unlock()
-	for _, f := range r.config.onProgress {
-		f(p)
+	p := Progress{
+		CohortID: r.cohortID, Rows: int(r.rowsRead.Load()), Changes: r.total,
+		Accepted: r.adds.Accepted + r.removals.Accepted, Requests: r.requests,
 	}
+	p.estimate(time.Since(r.began))
+	r.mu.Unlock()
+	r.config.tell(p)
 }

@@ -1,0 +1,46 @@
+package cohort
+
+import (
+	"context"
+)
+
+// Rebuild fills a new cohort, as [Syncer.Sync] does, and drains the old one, as [Syncer.Drain] does, but only if the new one was filled without any
+// error. It is the way out when nobody knows any more who is in the old one, and the clean way to begin again: campaigns are moved to the segment of
+// the new cohort in between, if their marketers know its name beforehand.
+//
+// The reports are that of the new cohort and, if it got that far, that of the old one. Run again after a failure, Rebuild continues where it
+// ended. The ids must differ, or the error is an [*InvalidError]; an old cohort of which the ledger has no record is [ErrUnrecorded], before anything is
+// sent.
+func (s *Syncer) Rebuild(ctx context.Context, oldID string, c Cohort, audience Audience, opts ...RunOption) ([]Report, error) {
+	config, err := s.validSync(c, audience, opts)
+	if err == nil {
+		err = validateID(oldID)
+	}
+	if err == nil && oldID == c.ID {
+		err = &InvalidError{Field: "cohort id", Problem: "is that of the cohort to be drained", Next: "give the new cohort another id"}
+	}
+	if err != nil {
+		return nil, err
+	}
+	var reports []Report
+	var fillErr error
+	drained, err := s.perform(ctx, "rebuild", oldID, config, func(t *task) error { // with the lease on both
+		if !t.recorded() {
+			return ErrUnrecorded
+		}
+		filled, err := s.sync(ctx, c, audience, config)
+		reports = []Report{filled}
+		if err != nil {
+			fillErr = err
+			return nil
+		}
+		return t.drain()
+	})
+	switch {
+	case fillErr != nil:
+		return reports, both(fillErr, err)
+	case reports == nil: // it did not begin
+		return nil, err
+	}
+	return append(reports, drained), err
+}
