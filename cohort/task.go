@@ -100,7 +100,7 @@ func (t *task) setHeader(h ledger.Header) error {
 func (t *task) sender(total int) *run {
 	r := newRun(t.ctx, t.syncer.importer, t.report.CohortID)
 	r.config, r.journal, r.total = t.config, newJournal(t.session), total
-	r.rowsRead.Store(int64(t.report.Rows.Read))
+	r.rows.Read = t.report.Rows.Read // for the progress alone
 	t.run = r
 	return r
 }
