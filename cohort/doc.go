@@ -12,6 +12,34 @@
 //
 // In the dashboard the marketer then finds "Spring sale" in the drop-down of the filter "Tinyclues Cohorts" and builds a segment with it.
 //
+// # Keeping a cohort in step
+//
+// Braze cannot list, read or empty a cohort. Who is in it is known only by whoever sent the changes, and every change sent costs the customer a data
+// point. A [Syncer] therefore keeps a ledger of what the endpoint acknowledged, and makes the cohort equal whoever is wanted today with the smallest
+// difference:
+//
+//	state, err := ledger.OpenDir("state")
+//	syncer, err := cohort.NewSyncer(importer, state)
+//	report, err := syncer.Sync(ctx, cohort.Cohort{ID: "camp-481", Name: "Spring sale"}, cohort.People(rules, people))
+//
+// [Syncer.Sync] names the cohort when that is due. [Syncer.Plan] tells beforehand what it would cost. [Syncer.SyncAll] does several cohorts at a time,
+// [Syncer.Apply] records single events, [Syncer.Drain] ends a cohort, [Syncer.Rebuild] replaces one by another, [Syncer.Erase] forgets people. A run
+// that is killed, cancelled or refused in the middle leaves nothing to repair: the next one continues.
+//
+// Two identifiers can belong to one user: an alias and an external ID, a former external ID and the present one. The endpoint does not tell, but
+// a removal by the one takes out whoever was added by the other. So removals go first, and additions when all of them are acknowledged; and where
+// both identifiers are members and one of them goes, the addition of the other is repeated. For that the Syncer must know which identifiers are
+// one person's: [People] says so, [Identifiers] cannot.
+//
+// A source that breaks must not empty a cohort. More removals than the guard allows ([WithRemovalGuard]) are held back, an empty source sends
+// nothing, and a source that fails sends nothing either. Each of these errors says what to do; [ApproveRemovals] is for whoever has looked.
+//
+// What Braze cannot tell, nobody can find out later:
+//   - Whether a change matched anybody. Users who sign up after they were sent stay out until they are sent again: [Syncer.Reassert] does so bit by bit.
+//   - Who is in a cohort whose ledger was lost. Import a list of members that is known to be complete with [ledger.Import], or fill a cohort with a new id
+//     and point the segments there. An empty ledger takes everybody for out: whoever is in and not wanted any more would stay in for ever.
+//   - What others did to the cohort. One that has a ledger is written only through its Syncer.
+//
 // # What is sent
 //
 // A [Change] puts one identifier into a cohort or takes it out. Changes travel in requests of at most [MaxIdentifiers]
@@ -37,5 +65,6 @@
 //
 // Apply ranges over its source once, in the calling goroutine, and holds no more than the requests in flight, however long
 // the source is. An Importer is immutable and safe for concurrent use; two runs on one cohort at a time are not, because their order
-// would be left to chance.
+// would be left to chance. A Syncer sees to that itself: a run has the lease on its cohort. What a Syncer holds in memory is up to its ledger,
+// beside the requests in flight and the identifiers given to Erase.
 package cohort

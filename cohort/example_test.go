@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/cohortkit/cohortkit/cohort"
+	"github.com/cohortkit/cohortkit/cohort/ledger"
 	"github.com/cohortkit/cohortkit/identity"
 	"github.com/cohortkit/cohortkit/keys"
 	"github.com/cohortkit/cohortkit/transport"
@@ -264,4 +265,180 @@ func ExampleRemoveAll() {
 	fmt.Println(report, err)
 	// Output:
 	// cohort "camp-481": 3 rows (1 rejected); 2 removals: 2 accepted; 1 request <nil>
+}
+
+// A campaign is exported every day. The ledger knows who was sent, so only the difference goes out: a data point for each who came or went.
+func ExampleSyncer_Sync() {
+	importer, braze := newExample()
+	defer braze.Close()
+	state := ledger.NewMemory() // a program keeps its ledger in files
+	syncer, err := cohort.NewSyncer(importer, state, cohort.WithPartnerName("Tinyclues"))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	ctx := context.Background()
+	sale := cohort.Cohort{ID: "camp-481", Name: "Spring sale"}
+	var rules identity.Rules
+	for _, ids := range [][]string{
+		{"u-17", "u-18", "u-19"},         // Monday
+		{"u-17", "u-18", "u-19"},         // Tuesday: the same
+		{"u-18", "u-19", "u-20", "u-21"}, // Wednesday
+	} {
+		report, err := syncer.Sync(ctx, sale, cohort.People(rules, customers(ids...)))
+		fmt.Println(report, err)
+		fmt.Println(report.Rows.Kept, "kept,", report.DataPoints(), "data points; segment:", report.Filter())
+	}
+	// Output:
+	// cohort "camp-481", created "Spring sale": 3 rows; 3 adds: 3 accepted; 2 requests <nil>
+	// 0 kept, 3 data points; segment: Tinyclues Cohorts includes "Spring sale"
+	// cohort "camp-481": 3 rows (3 kept); 0 requests <nil>
+	// 3 kept, 0 data points; segment: Tinyclues Cohorts includes "Spring sale"
+	// cohort "camp-481": 4 rows (2 kept); 2 adds: 2 accepted; 1 removal: 1 accepted; 2 requests <nil>
+	// 2 kept, 3 data points; segment: Tinyclues Cohorts includes "Spring sale"
+}
+
+// A source that lost most of its rows removes nobody. Whoever has looked at it and finds it right approves the number that the error names.
+func ExampleApproveRemovals() {
+	importer, braze := newExample()
+	defer braze.Close()
+	syncer, err := cohort.NewSyncer(importer, ledger.NewMemory())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	ctx := context.Background()
+	sale := cohort.Cohort{ID: "camp-481", Name: "Spring sale"}
+	_, err = syncer.Sync(ctx, sale, cohort.Identifiers(numbered(1000)))
+	fmt.Println(err)
+	_, err = syncer.Sync(ctx, sale, cohort.Identifiers(numbered(300)))
+	fmt.Println(err)
+	if held, ok := errors.AsType[*cohort.HeldRemovalsError](err); ok {
+		report, err := syncer.Sync(ctx, sale, cohort.Identifiers(numbered(300)), cohort.ApproveRemovals(held.Removals))
+		fmt.Println(report, err)
+	}
+	_, err = syncer.Sync(ctx, sale, cohort.Identifiers(numbered(0)))
+	fmt.Println(err)
+	// Output:
+	// <nil>
+	// cohort: sync "camp-481": 700 of 1000 members would be removed, more than the removal guard allows, so their removals are held: look whether the source is complete; if it is, run again with ApproveRemovals(700)
+	// cohort "camp-481": 300 rows (300 kept); 700 removals: 700 accepted; 1 request <nil>
+	// cohort: sync "camp-481": the source named nobody who can be sent, and 300 members would be removed: look at the source; to end the cohort use Drain, and to empty it run again with ApproveRemovals(300)
+}
+
+// What a run would cost is known before it.
+func ExampleSyncer_Plan() {
+	importer, braze := newExample()
+	defer braze.Close()
+	syncer, err := cohort.NewSyncer(importer, ledger.NewMemory())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	plan, err := syncer.Plan(context.Background(), cohort.Cohort{ID: "camp-481", Name: "Spring sale"}, cohort.Identifiers(numbered(250_000)))
+	fmt.Println(plan, err)
+	fmt.Println(plan.DataPoints(), plan.AtQuota())
+	// Output:
+	// cohort "camp-481", to be named "Spring sale": 0 members; 250000 to add; 251 requests, 250000 data points, 3.6144s at the quota <nil>
+	// 250000 3.6144s
+}
+
+// Whoever signs up after they were sent is in the cohort only once they are sent again.
+func ExampleSyncer_Reassert() {
+	braze, err := brazetest.Start()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer braze.Close()
+	tinyclues, acme := braze.AddPartner("tinyclues", "Tinyclues"), braze.AddWorkspace("acme")
+	acme.Enable(tinyclues)
+	syncer, err := syncerOf(braze, keys.Credentials{Partner: "tinyclues", PartnerKey: tinyclues.Key("EU-01"), ImportKey: acme.GenerateKey(tinyclues)})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	ctx := context.Background()
+	report, err := syncer.Sync(ctx, cohort.Cohort{ID: "camp-481", Name: "Spring sale"}, cohort.Identifiers(numbered(3)))
+	fmt.Println(report.Adds, err, "in:", acme.CohortSize(tinyclues, "camp-481"))
+	if _, err := acme.AddProfile(brazetest.Profile{ExternalID: "u-2"}); err != nil {
+		fmt.Println(err)
+	}
+	report, err = syncer.Reassert(ctx, "camp-481", cohort.Share(1)) // a program sends Share(1.0/30) every day
+	fmt.Println(report.Adds, err, "in:", acme.CohortSize(tinyclues, "camp-481"))
+	// Output:
+	// 3 accepted <nil> in: 0
+	// 3 accepted <nil> in: 1
+}
+
+// Whoever has the right to be forgotten is taken out of every cohort, and out of the ledger.
+func ExampleSyncer_Erase() {
+	importer, braze := newExample()
+	defer braze.Close()
+	syncer, err := cohort.NewSyncer(importer, ledger.NewMemory())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	ctx := context.Background()
+	var rules identity.Rules
+	_, err = syncer.SyncAll(ctx, []cohort.Job{
+		{Cohort: cohort.Cohort{ID: "camp-481", Name: "Spring sale"}, Audience: cohort.People(rules, customers("u-17", "u-18"))},
+		{Cohort: cohort.Cohort{ID: "camp-482", Name: "Win back"}, Audience: cohort.People(rules, customers("u-18", "u-19"))},
+	})
+	fmt.Println(err)
+	reports, err := syncer.Erase(ctx, func(yield func(identity.ID, error) bool) { yield(identity.ExternalID("u-17"), nil) })
+	for _, report := range reports {
+		fmt.Println(report)
+	}
+	fmt.Println(err)
+	// Output:
+	// <nil>
+	// cohort "camp-481": 0 rows; 1 removal: 1 accepted; 1 request
+	// cohort "camp-482": 0 rows; 0 requests
+	// <nil>
+}
+
+// customers makes people of external IDs, as a query would.
+func customers(ids ...string) iter.Seq2[identity.Person, error] {
+	return func(yield func(identity.Person, error) bool) {
+		for _, id := range ids {
+			if !yield(identity.Person{ExternalID: id}, nil) {
+				return
+			}
+		}
+	}
+}
+
+// numbered makes n identifiers.
+func numbered(n int) iter.Seq2[identity.ID, error] {
+	return func(yield func(identity.ID, error) bool) {
+		for i := range n {
+			if !yield(identity.ExternalID(fmt.Sprintf("u-%d", i)), nil) {
+				return
+			}
+		}
+	}
+}
+
+// syncerOf returns a Syncer with an empty ledger whose endpoint is a fake.
+func syncerOf(braze *brazetest.Server, credentials keys.Credentials) (*cohort.Syncer, error) {
+	endpoint, err := transport.ParseEndpoint("EU-01")
+	if err != nil {
+		return nil, err
+	}
+	client, err := transport.New(endpoint, transport.WithHTTPClient(braze.Client()))
+	if err != nil {
+		return nil, err
+	}
+	importer, err := cohort.NewImporter(client, "acme", credentials)
+	if err != nil {
+		return nil, err
+	}
+	return cohort.NewSyncer(importer, ledger.NewMemory())
 }

@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/cohortkit/cohortkit/cohort"
+	"github.com/cohortkit/cohortkit/cohort/ledger"
 	"github.com/cohortkit/cohortkit/identity"
 	"github.com/cohortkit/cohortkit/keys"
 	"github.com/cohortkit/cohortkit/transport"
@@ -201,7 +202,66 @@ func (e *exposure) drive(t *testing.T, address string, transporter http.RoundTri
 			e.showError(err)
 		}
 	}
+	e.driveSyncer(t, im, hear, tell)
 	return details.String()
+}
+
+// secretPeople are people who can be sent, and some who cannot.
+func secretPeople(err error) cohort.Audience {
+	return cohort.People(identity.Rules{}, func(yield func(identity.Person, error) bool) {
+		_ = yield(identity.Person{ExternalID: secretExternal, Aliases: []identity.Alias{{Label: "crm", Name: secretAlias}}, DeviceIDs: []string{secretDevice}}, nil) &&
+			yield(identity.Person{ExternalID: secretExternal + "\n"}, nil) &&
+			yield(identity.Person{DeviceIDs: []string{secretDevice}}, nil) &&
+			yield(identity.Person{}, fmt.Errorf("row of %s: %w", secretExternal, &identity.RejectError{Field: "row", Reason: identity.ReasonUnreadable})) &&
+			(err == nil || yield(identity.Person{}, err))
+	})
+}
+
+// driveSyncer makes every call of a Syncer whose ledger knows some members already, so that there is something to remove.
+func (e *exposure) driveSyncer(t *testing.T, im *cohort.Importer, hear func(error), tell []cohort.RunOption) {
+	t.Helper()
+	state := newLedger(t)
+	syncer := newSyncer(t, im, state, cohort.WithRemovalGuard(0, 0), cohort.WithSuppression(func(id identity.ID) bool { return id.Kind() == identity.DeviceIDKind }))
+	key := ledger.Key{Endpoint: "https://rest.fra-01.braze.eu", Partner: "tinyclues", Workspace: "acme", CohortID: campaign}
+	err := ledger.Import(t.Context(), state, ledger.Entry{Key: key}, func(yield func(ledger.Member, error) bool) {
+		_ = yield(ledger.Member{ID: identity.Alias{Label: "crm", Name: secretAlias}.ID(), State: ledger.In}, nil) &&
+			yield(ledger.Member{ID: identity.ExternalID(secretExternal + "2"), State: ledger.Unknown}, nil)
+	})
+	hear(err)
+	job := cohort.Job{Cohort: sale(), Audience: secretPeople(nil)}
+	e.show(syncer, job, &job, job.Audience, []cohort.Job{job}, struct{ Syncer *cohort.Syncer }{syncer}, cohort.Share(0.5), cohort.Audience{}, cohort.Identifiers(nil))
+	show := func(v any, err error) {
+		e.show(v)
+		hear(err)
+	}
+	for _, sourceErr := range []error{nil, errSource} {
+		plan, err := syncer.Plan(t.Context(), sale(), secretPeople(sourceErr), tell...)
+		show(plan, err)
+		report, err := syncer.Sync(t.Context(), sale(), secretPeople(sourceErr), tell...)
+		show(report, err)
+		report, err = syncer.Sync(t.Context(), sale(), secretPeople(sourceErr), append(tell, cohort.ApproveRemovals(9))...)
+		show(report, err)
+	}
+	report, err := syncer.Sync(t.Context(), sale(), secretPeople(nil), append(tell, cohort.Strict())...)
+	show(report, err)
+	report, err = syncer.Apply(t.Context(), campaign, secretChanges(nil), tell...)
+	show(report, err)
+	plan, err := syncer.PlanReassert(t.Context(), campaign, cohort.Share(1), tell...)
+	show(plan, err)
+	report, err = syncer.Reassert(t.Context(), campaign, cohort.Share(1), tell...)
+	show(report, err)
+	reports, err := syncer.SyncAll(t.Context(), []cohort.Job{job}, tell...)
+	show(reports, err)
+	reports, err = syncer.Rebuild(t.Context(), campaign, cohort.Cohort{ID: "camp-500", Name: "Rebuilt"}, secretPeople(nil), tell...)
+	show(reports, err)
+	reports, err = syncer.Erase(t.Context(), func(yield func(identity.ID, error) bool) {
+		_ = yield(identity.Alias{Label: "crm", Name: secretAlias}.ID(), nil) && yield(identity.ExternalID(secretExternal+"\n"), nil)
+	}, tell...)
+	show(reports, err)
+	reports, err = syncer.Erase(t.Context(), func(yield func(identity.ID, error) bool) { yield(identity.ExternalID(secretExternal), nil) }, tell...)
+	show(reports, err)
+	report, err = syncer.Drain(t.Context(), campaign, tell...)
+	show(report, err)
 }
 
 // TestSecretsStayHidden drives every way in which a call can go wrong, formats everything that a program can get hold of, and looks for pieces of the

@@ -22,7 +22,7 @@ import (
 //   - a [*HeldRemovalsError] if more is to be removed than the guard allows: the additions were sent, and will be repeated after the removals;
 //   - an error of the ledger, after which nothing more was sent;
 //   - an error of the endpoint: the first request that is refused, or whose outcome stays unknown, ends the run. If any outcome is unknown, the error is
-//     [github.com/cohortkit/cohortkit/transport.ErrOutcomeUnknown] too.
+//     [transport.ErrOutcomeUnknown] too.
 //
 // However it ends, and also when the context does, the Report adds up, and the next run continues where this one ended.
 func (s *Syncer) Sync(ctx context.Context, c Cohort, audience Audience, opts ...RunOption) (Report, error) {
