@@ -131,7 +131,11 @@ func TestReassertNeverMatched(t *testing.T) {
 		s := newStage(t)
 		s.people(t, 1500)
 		syncer := s.syncer(t, newLedger(t))
+		begin := time.Now()
 		mustSync(t, syncer, users(1, 1501))
+		if report, err := syncer.Reassert(t.Context(), campaign, cohort.LastSentBefore(begin)); err != nil || report.Requests != 0 {
+			t.Errorf("want nothing sent that was sent in this minute: %v, %v", report, err)
+		}
 		if _, err := s.workspace.AddProfile(brazetest.Profile{ExternalID: user(1501)}); err != nil {
 			t.Fatal(err)
 		}
@@ -213,7 +217,7 @@ func TestReassertShare(t *testing.T) {
 		report, err = syncer.Reassert(t.Context(), campaign, cohort.Share(0.001))
 		checkSyncSums(t, report)
 		after, _ = s.recorded(t, state, campaign)
-		if err != nil || report.Adds.Accepted > 30 || after["e:"+user(3001)] != ledger.In {
+		if err != nil || report.Adds.Accepted > 30 || after["e:"+user(3001)] != ledger.Unknown || s.workspace.CohortSize(s.partner, campaign) != 3000 {
 			t.Errorf("want whoever is in doubt sent: %v, %v", report, err)
 		}
 	})

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/cohortkit/cohortkit/cohort/ledger"
 	"github.com/cohortkit/cohortkit/transport"
 )
 
@@ -69,13 +68,8 @@ func (p Plan) String() string {
 	return b.String()
 }
 
-// count fills in the requests.
-func (p *Plan) count() {
-	p.Requests = (p.Removals+MaxIdentifiers-1)/MaxIdentifiers + (p.Adds+p.Repeats+MaxIdentifiers-1)/MaxIdentifiers
-	if p.Naming {
-		p.Requests++
-	}
-}
+// requestsFor returns how many requests so many changes take.
+func requestsFor(changes int) int { return (changes + MaxIdentifiers - 1) / MaxIdentifiers }
 
 // Plan tells what [Syncer.Sync] would do with the same arguments. It makes no request, keeps nothing, and leaves the ledger as it is; it needs the
 // lease meanwhile. It fails as Sync does before anything is sent, except that what the guard or an empty source would hold back is no error:
@@ -110,7 +104,9 @@ func (t *task) plan(p *Plan, c Cohort, audience Audience) error {
 			return err
 		}
 	}
-	p.count()
+	if p.Requests = requestsFor(p.Removals) + requestsFor(p.Adds+p.Repeats); p.Naming {
+		p.Requests++
+	}
 	return nil
 }
 
@@ -122,13 +118,14 @@ func (s *Syncer) PlanReassert(ctx context.Context, cohortID string, which Reasse
 		return p, err
 	}
 	report, err := s.perform(ctx, "plan reassert", cohortID, config, func(t *task) error {
-		var everybody ledger.Part
-		everybody, err := t.reasserted(which)
-		p.Members, p.Kept, p.Repeats = everybody.Count, t.report.Rows.Kept, t.adds
-		t.adds = 0 // nothing is sent
-		return err
+		a, err := t.again(which)
+		if err != nil {
+			return err
+		}
+		p.Members, p.Kept, p.Repeats = a.everybody.Count, t.report.Rows.Kept, a.sure+a.doubted
+		p.Requests = requestsFor(a.sure) + requestsFor(a.doubted)
+		return nil
 	})
 	p.Name, p.Rows = report.Name, report.Rows
-	p.count()
 	return p, err
 }

@@ -59,7 +59,8 @@ func (w Reassertion) slices(sent ledger.Epochs) (chosen [ledger.Slices]bool) {
 // Reassert sends additions of members again. Whoever is unknown to the endpoint when first sent is skipped in silence, and would stay out for
 // ever once they sign up: nothing tells that they were not matched. So everybody is sent again from time to time, at a data point each; see [Syncer.PlanReassert].
 //
-// Besides the members chosen it sends those in doubt. People on the do-not-send list are left to the next [Syncer.Sync]. Nobody is removed: if a removal
+// Besides the members chosen it sends those in doubt, who stay in doubt for the ledger: a removal that was held back may yet take them out, and then
+// the next [Syncer.Sync] has to repeat them. People on the do-not-send list are left to that Sync. Nobody is removed: if a removal
 // may have been lost, run Sync or Erase first, because Reassert puts in everybody whom the ledger does not know to be out.
 //
 // The rows of its report are the members in the ledger. Errors are those of Sync, and [ErrUnrecorded] for a cohort of which the ledger has no record.
@@ -81,62 +82,82 @@ func validReassert(cohortID string, which Reassertion, opts []RunOption) (runCon
 	return newRunConfig(opts)
 }
 
-// reasserted counts whose additions would be sent again, and returns everybody.
-func (t *task) reasserted(which Reassertion) (ledger.Part, error) {
+// reasserted is whose additions are sent again.
+type reasserted struct {
+	everybody ledger.Part
+	slices    [ledger.Slices]bool
+	sure      int // members chosen who are in
+	doubted   int // members in doubt
+}
+
+// chooses reports whether a member who is in is in a chosen slice.
+func (a *reasserted) chooses(m ledger.Member) bool {
+	return m.State == ledger.In && a.slices[ledger.SliceOf(m.ID)]
+}
+
+// again finds whose additions are to be sent again.
+func (t *task) again(which Reassertion) (*reasserted, error) {
 	switch {
 	case t.header.Retired:
-		return ledger.Part{}, ErrRetired
+		return nil, ErrRetired
 	case !t.recorded():
-		return ledger.Part{}, ErrUnrecorded
+		return nil, ErrUnrecorded
 	}
 	everybody, err := t.everybody()
 	if err != nil {
-		return ledger.Part{}, err
+		return nil, err
 	}
-	chosen := which.slices(t.header.Sent)
+	a := &reasserted{everybody: everybody, slices: which.slices(t.header.Sent)}
 	rows := &t.report.Rows
 	for m, err := range everybody.Members {
 		if err != nil {
-			return ledger.Part{}, fmt.Errorf("read the ledger: %w", err)
+			rows.Unprocessed = rows.Read - rows.Suppressed - rows.Kept
+			return nil, fmt.Errorf("read the ledger: %w", err)
 		}
 		switch {
 		case t.syncer.suppressedMember(m):
 			rows.Suppressed++
-		case isChosen(m, &chosen):
-			rows.Added++
+		case m.State != ledger.In:
+			a.doubted++
+		case a.chooses(m):
+			a.sure++
 		default:
 			rows.Kept++
 		}
 		rows.Read++
 	}
-	t.adds = rows.Added
-	return everybody, nil
-}
-
-// isChosen reports whether a member is in a chosen slice, or in doubt.
-func isChosen(m ledger.Member, chosen *[ledger.Slices]bool) bool {
-	return m.State != ledger.In || chosen[ledger.SliceOf(m.ID)]
+	rows.Added = a.sure + a.doubted
+	return a, nil
 }
 
 func (t *task) reassert(which Reassertion) error {
-	everybody, err := t.reasserted(which)
+	a, err := t.again(which)
 	if err != nil {
 		return err
 	}
-	chosen := which.slices(t.header.Sent)
-	if t.adds > 0 {
-		again := only(t.adds, everybody.Members, func(m ledger.Member) bool { return isChosen(m, &chosen) && !t.syncer.suppressedMember(m) })
-		if err := t.sender(t.adds).phase(reassertions(again)); err != nil {
+	if t.adds = a.sure + a.doubted; t.adds > 0 {
+		if err := t.sendAgain(t.sender(t.adds), a); err != nil {
 			return err
 		}
 	}
 	h := t.header
-	for i, ok := range chosen {
+	for i, ok := range a.slices {
 		if ok {
 			h.Sent[i] = t.start.Unix()
 		}
 	}
 	return t.setHeader(h)
+}
+
+// sendAgain sends those who are in, and then those in doubt, who stay so.
+func (t *task) sendAgain(r *run, a *reasserted) error {
+	sure := only(a.sure, a.everybody.Members, func(m ledger.Member) bool { return a.chooses(m) && !t.syncer.suppressedMember(m) })
+	if err := r.phase(reassertions(sure)); err != nil {
+		return err
+	}
+	r.journal.accepted = ledger.Lost
+	doubted := only(a.doubted, a.everybody.Members, func(m ledger.Member) bool { return m.State != ledger.In && !t.syncer.suppressedMember(m) })
+	return r.phase(reassertions(doubted))
 }
 
 // reassertions turns members into additions that are to leave them as they are if refused.

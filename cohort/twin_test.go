@@ -67,6 +67,9 @@ func TestTwins(t *testing.T) {
 		{"the addition is lost", func(s *stage) *brazetest.Injection {
 			return s.server.Inject(brazetest.Users().Where(func(r brazetest.Request) bool { return len(r.Changes) > 0 && !r.Changes[0].Remove }), brazetest.DropConnection()).Always()
 		}},
+		{"the addition is refused", func(s *stage) *brazetest.Injection {
+			return s.server.Inject(brazetest.Users().Where(func(r brazetest.Request) bool { return len(r.Changes) > 0 && !r.Changes[0].Remove }), brazetest.Status(400))
+		}},
 		{"the removal is refused", func(s *stage) *brazetest.Injection { return s.server.Inject(brazetest.Users(), brazetest.Status(400)) }},
 	}
 	for _, tt := range tests {
