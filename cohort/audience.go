@@ -22,8 +22,8 @@ type Audience struct {
 // People is an audience of which more than one identifier may be known. For each person the rules choose the identifier that is sent.
 //
 // The other identifiers of a person are looked up among the members too, whatever the rules allow, since earlier rules or earlier data may have sent
-// them: if one of them is to be removed, the removal may take the same person out, so the addition is repeated after it. Give former
-// identifiers as well, where they are known.
+// them: if one of them is to be removed, the removal may take the same person out, so the addition is repeated after it. Give all that
+// are known, former external IDs too.
 //
 // A person whom the rules reject is a rejected row, and so is an error of the source that is or wraps an [*identity.RejectError]. Any other error
 // ends the run with a [*RowError]. The ledger remembers the fingerprint of the rules, so that a run with others can warn.
@@ -62,6 +62,11 @@ func appendOthers(dst []identity.ID, person identity.Person, chosen identity.ID)
 	}
 	if person.ExternalID != "" {
 		other(identity.ExternalID(person.ExternalID))
+	}
+	for _, former := range person.FormerExternalIDs {
+		if former != "" {
+			other(identity.ExternalID(former))
+		}
 	}
 	for _, alias := range person.Aliases {
 		if alias.Name != "" {

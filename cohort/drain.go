@@ -1,8 +1,6 @@
 package cohort
 
-import (
-	"context"
-)
+import "context"
 
 // Drain takes all members out of a cohort and, once all removals are accepted, retires it: no run fills it again, and to drain it again sends nothing.
 // There is no guard. Its name stays in the dashboard's filter: Braze offers no way to delete a cohort.

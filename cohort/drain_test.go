@@ -77,8 +77,8 @@ func TestUnrecorded(t *testing.T) {
 				t.Errorf("%s: error %v, want ErrUnrecorded", name, err)
 			}
 		}
-		for e := range state.Entries(t.Context()) {
-			t.Errorf("the ledger has %v", e.Key)
+		for e, err := range state.Entries(t.Context()) {
+			t.Errorf("the ledger has %v, %v", e.Key, err)
 		}
 		if s.posts() != 0 {
 			t.Error("something was sent")

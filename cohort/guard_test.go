@@ -231,3 +231,35 @@ func TestEmptySource(t *testing.T) {
 		})
 	}
 }
+
+// TestGuardReassert sends everybody again while a removal is held. Who was added meanwhile stays in doubt, and so is in after the removal of a former
+// identifier that nobody knows to be theirs.
+func TestGuardReassert(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		s.people(t, 3)
+		syncer := newSyncer(t, s.importer(t), newLedger(t), cohort.WithRemovalGuard(0, 0))
+		mustSync(t, syncer, users(1, 3))
+		if err := s.workspace.Rename(user(3), user(4)); err != nil {
+			t.Fatal(err)
+		}
+		wanted := func() cohort.Audience {
+			return cohort.Identifiers(func(yield func(identity.ID, error) bool) {
+				_ = yield(identity.ExternalID(user(1)), nil) && yield(identity.ExternalID(user(2)), nil) && yield(identity.ExternalID(user(4)), nil)
+			})
+		}
+		if report, err := syncTo(t, syncer, wanted()); !errors.Is(err, cohort.ErrRemovalsHeld) {
+			t.Errorf("nothing is held: %v, %v", report, err)
+		}
+		report, err := syncer.Reassert(t.Context(), campaign, cohort.Share(1))
+		checkSyncSums(t, report)
+		if err != nil || report.Adds.Accepted != 4 {
+			t.Errorf("want everybody sent: %v, %v", report, err)
+		}
+		report = mustSync(t, syncer, wanted(), cohort.ApproveRemovals(1))
+		if report.Adds.Accepted != 1 || !slices.Equal([]string{user(1), user(2), user(4)}, s.members()) {
+			t.Errorf("members %v: %v", s.members(), report)
+		}
+	})
+}

@@ -2,6 +2,7 @@ package cohort
 
 import (
 	"context"
+	"fmt"
 )
 
 // Rebuild fills a new cohort, as [Syncer.Sync] does, and drains the old one, as [Syncer.Drain] does, but only if the new one was filled without any
@@ -23,24 +24,21 @@ func (s *Syncer) Rebuild(ctx context.Context, oldID string, c Cohort, audience A
 		return nil, err
 	}
 	var reports []Report
-	var fillErr error
+	filled := false
 	drained, err := s.perform(ctx, "rebuild", oldID, config, func(t *task) error { // with the lease on both
 		if !t.recorded() {
 			return ErrUnrecorded
 		}
-		filled, err := s.sync(ctx, c, audience, config)
-		reports = []Report{filled}
+		report, err := s.sync(ctx, c, audience, config)
+		reports = append(reports, report)
 		if err != nil {
-			fillErr = err
-			return nil
+			return fmt.Errorf("it stays as it is, because the new cohort was not filled: %w", err)
 		}
+		filled = true
 		return t.drain()
 	})
-	switch {
-	case fillErr != nil:
-		return reports, both(fillErr, err)
-	case reports == nil: // it did not begin
-		return nil, err
+	if filled {
+		reports = append(reports, drained)
 	}
-	return append(reports, drained), err
+	return reports, err
 }

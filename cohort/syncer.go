@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"slices"
 
 	"github.com/cohortkit/cohortkit/cohort/ledger"
 	"github.com/cohortkit/cohortkit/identity"
@@ -69,15 +70,7 @@ func (s *Syncer) suppresses(w ledger.Wanted) bool {
 	if s.suppressed == nil {
 		return false
 	}
-	if s.suppressed(w.ID) {
-		return true
-	}
-	for _, other := range w.Others {
-		if s.suppressed(other) {
-			return true
-		}
-	}
-	return false
+	return s.suppressed(w.ID) || slices.ContainsFunc(w.Others, s.suppressed)
 }
 
 // String names the workspace, the partner and the endpoint.

@@ -158,8 +158,8 @@ func TestSyncInvalid(t *testing.T) {
 						t.Errorf("error %q does not say %q", err, want)
 					}
 				}
-				for e := range state.Entries(t.Context()) {
-					t.Errorf("the ledger has %v", e.Key)
+				for e, err := range state.Entries(t.Context()) {
+					t.Errorf("the ledger has %v, %v", e.Key, err)
 				}
 				if s.posts() != 0 {
 					t.Errorf("%d requests were made, want none", s.posts())

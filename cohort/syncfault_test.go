@@ -5,6 +5,7 @@ import (
 	"errors"
 	"iter"
 	"net/http"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -477,5 +478,73 @@ func TestSyncLedgerFailsInFlight(t *testing.T) {
 		if !errors.Is(err, errLedger) || !errors.Is(err, transport.ErrBadRequest) || report.Adds != (cohort.Tally{Accepted: 1000, Refused: 1000}) {
 			t.Errorf("want both errors: %v, %v", report, err)
 		}
+	})
+}
+
+// TestSyncPanics lets a source and a callback panic or end their goroutines. The lease is given back, after the requests under way, and the next run continues.
+func TestSyncPanics(t *testing.T) {
+	t.Parallel()
+	panics := func(cohort.Progress) { panic("of a callback") }
+	tests := []struct {
+		name string
+		run  func(context.Context, *cohort.Syncer)
+	}{
+		{"a source panics", func(ctx context.Context, s *cohort.Syncer) {
+			_, _ = s.Sync(ctx, sale(), cohort.Identifiers(func(func(identity.ID, error) bool) { panic("of a source") }))
+		}},
+		{"a callback panics while reading", func(ctx context.Context, s *cohort.Syncer) {
+			_, _ = s.Sync(ctx, sale(), users(1, 1<<16), cohort.OnProgress(panics))
+		}},
+		{"a source panics while requests are under way", func(ctx context.Context, s *cohort.Syncer) {
+			_, _ = s.Apply(ctx, campaign, func(yield func(cohort.Change, error) bool) {
+				for i := range 1500 {
+					if !yield(add(i+1), nil) {
+						return
+					}
+				}
+				panic("of a source")
+			})
+		}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s := newStage(t)
+				s.people(t, 2000)
+				s.server.Inject(brazetest.Users(), brazetest.Delay(time.Second)).Always().Optional()
+				state := newLedger(t)
+				syncer := s.syncer(t, state)
+				mustSync(t, syncer, users(1, 10))
+				func() {
+					defer func() {
+						if recover() == nil {
+							t.Error("it did not panic")
+						}
+					}()
+					tt.run(t.Context(), syncer)
+				}()
+				checkLedger(t, s, state)
+				mustSync(t, syncer, users(1, 20))
+				if got := len(s.members()); got != 20 {
+					t.Errorf("%d members, want 20", got)
+				}
+			})
+		})
+	}
+	t.Run("a callback ends its goroutine", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			s := newStage(t)
+			s.people(t, 2500)
+			state := newLedger(t)
+			syncer := s.syncer(t, state)
+			report, err := syncTo(t, syncer, users(1, 2500), cohort.OnProgress(func(cohort.Progress) { runtime.Goexit() }))
+			if err == nil {
+				t.Errorf("want an error: %v, %v", report, err)
+			}
+			checkLedger(t, s, state)
+			mustSync(t, syncer, users(1, 2500))
+		})
 	})
 }

@@ -45,7 +45,7 @@ func TestSyncModel(t *testing.T) {
 		}
 	}
 	t.Log(events)
-	for _, e := range []string{"synced", "held", "failed", "approved", "identified", "merged", "renamed", "aliased", "suppressed", "erased", "reasserted", "drained", "empty"} {
+	for _, e := range []string{"synced", "held", "failed", "approved", "identified", "merged", "renamed", "aliased", "rules", "suppressed", "erased", "reasserted", "drained", "empty"} {
 		if events[e] < *syncHistories/10 {
 			t.Errorf("%q happened %d times", e, events[e])
 		}
@@ -67,6 +67,7 @@ type history struct {
 	humans     []*human
 	generation int // of the cohort's id
 	suppressed map[identity.ID]bool
+	order      []identity.Kind // of the rules
 	log        []string
 }
 
@@ -95,7 +96,9 @@ func newHistory(t *testing.T, seed uint64) *history {
 	return h
 }
 
-func (h *history) note(format string, args ...any) { h.log = append(h.log, fmt.Sprintf(format, args...)) }
+func (h *history) notef(format string, args ...any) {
+	h.log = append(h.log, fmt.Sprintf(format, args...))
+}
 
 func (h *history) pick(that func(*human) bool) *human {
 	var fit []*human
@@ -114,11 +117,16 @@ func (h *history) cohort() cohort.Cohort {
 	return cohort.Cohort{ID: fmt.Sprintf("camp-%d", h.generation), Name: fmt.Sprintf("Campaign %d.%d", h.generation, h.random.IntN(2))}
 }
 
+// rules changes the rules at times.
 func (h *history) rules() identity.Rules {
 	if h.random.IntN(4) == 0 {
-		return identity.Rules{Order: []identity.Kind{identity.AliasKind, identity.ExternalIDKind, identity.DeviceIDKind}}
+		h.order = nil
+		if h.random.IntN(2) == 0 {
+			h.order = []identity.Kind{identity.AliasKind, identity.ExternalIDKind, identity.DeviceIDKind}
+		}
+		h.notef("rules")
 	}
-	return identity.Rules{}
+	return identity.Rules{Order: h.order}
 }
 
 func (h *history) audience() cohort.Audience {
@@ -138,6 +146,9 @@ func (x *human) ids() []identity.ID {
 	var ids []identity.ID
 	if x.ExternalID != "" {
 		ids = append(ids, identity.ExternalID(x.ExternalID))
+	}
+	for _, former := range x.FormerExternalIDs {
+		ids = append(ids, identity.ExternalID(former))
 	}
 	for _, a := range x.Aliases {
 		ids = append(ids, a.ID())
@@ -181,21 +192,21 @@ func (h *history) sync(t *testing.T, opts ...cohort.RunOption) {
 	checkSyncSums(t, report)
 	switch held, isHeld := errors.AsType[*cohort.HeldRemovalsError](err); {
 	case err == nil:
-		h.note("synced %v", report)
+		h.notef("synced %v", report)
 		h.check(t)
 		if report, err := h.syncer(t).Sync(t.Context(), c, audience); err != nil && !errors.Is(err, cohort.ErrEmptySource) || report.Requests != 0 {
 			t.Errorf("an unchanged run: %v, %v", report, err)
 		}
 	case isHeld:
-		h.note("held %v", report)
+		h.notef("held %v", report)
 		if h.random.IntN(2) == 0 {
-			h.note("approved")
+			h.notef("approved")
 			h.sync(t, cohort.ApproveRemovals(held.Removals))
 		}
 	case errors.Is(err, cohort.ErrEmptySource):
-		h.note("empty")
+		h.notef("empty")
 	default:
-		h.note("failed %v", report)
+		h.notef("failed %v", report)
 	}
 }
 
@@ -232,7 +243,7 @@ func (h *history) step(t *testing.T) {
 		if _, err := h.workspace.Identify(x.brazeID, x.ExternalID); err != nil {
 			t.Fatal(err)
 		}
-		h.note("identified")
+		h.notef("identified")
 	case 1:
 		keep, merged := h.pick(func(x *human) bool { return x.ExternalID != "" }), h.pick(func(x *human) bool { return x.ExternalID == "" })
 		if keep == nil || merged == nil || len(keep.Aliases) > 0 {
@@ -243,21 +254,19 @@ func (h *history) step(t *testing.T) {
 		}
 		keep.Aliases = slices.Concat(keep.Aliases, merged.Aliases)
 		merged.gone = true
-		h.note("merged")
+		h.notef("merged")
 	case 2:
 		x := h.pick(func(x *human) bool { return x.ExternalID != "" })
 		if x == nil {
 			return
 		}
 		former := x.ExternalID
-		x.ExternalID = fmt.Sprintf("r-%d", len(h.log)) // the caller forgets the former one
+		x.ExternalID = fmt.Sprintf("r-%d", len(h.log))
+		x.FormerExternalIDs = append(x.FormerExternalIDs, former)
 		if err := h.workspace.Rename(former, x.ExternalID); err != nil {
 			t.Fatal(err)
 		}
-		if h.suppressed[identity.ExternalID(former)] {
-			h.suppressed[identity.ExternalID(x.ExternalID)] = true
-		}
-		h.note("renamed")
+		h.notef("renamed")
 	case 3:
 		x := h.pick(func(x *human) bool { return x.ExternalID != "" && len(x.Aliases) == 0 })
 		if x == nil {
@@ -268,18 +277,19 @@ func (h *history) step(t *testing.T) {
 			t.Fatal(err)
 		}
 		x.Aliases = []identity.Alias{a}
-		h.note("aliased")
+		h.notef("aliased")
 	case 4:
 		x := h.pick(func(*human) bool { return true })
 		for _, id := range x.ids() {
 			h.suppressed[id] = true
 		}
-		h.note("suppressed")
+		h.notef("suppressed")
 	case 5:
 		clear(h.suppressed)
 	case 6:
 		x := h.pick(func(*human) bool { return true })
-		defer h.disturb()()
+		heal := h.disturb()
+		defer heal()
 		reports, err := h.syncer(t).Erase(t.Context(), func(yield func(identity.ID, error) bool) {
 			for _, id := range x.ids() {
 				if !yield(id, nil) {
@@ -290,13 +300,14 @@ func (h *history) step(t *testing.T) {
 		for _, r := range reports {
 			checkSyncSums(t, r)
 		}
-		h.note("erased %v", err == nil)
+		h.notef("erased %v", err == nil)
 		x.wanted = false
 	case 7:
-		defer h.disturb()()
+		heal := h.disturb()
+		defer heal()
 		report, err := h.syncer(t).Reassert(t.Context(), h.cohort().ID, cohort.Share(cmp.Or(h.random.Float64(), 1)))
 		checkSyncSums(t, report)
-		h.note("reasserted %v", err == nil)
+		h.notef("reasserted %v", err == nil)
 	case 8:
 		if h.random.IntN(2) == 0 {
 			return
@@ -309,7 +320,7 @@ func (h *history) step(t *testing.T) {
 		case err != nil:
 			t.Error(err)
 		default:
-			h.note("drained %v", report)
+			h.notef("drained %v", report)
 			if n := h.workspace.CohortSize(h.partner, old); n != 0 {
 				t.Errorf("%d left in a drained cohort", n)
 			}

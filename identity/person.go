@@ -15,6 +15,9 @@ import (
 type Person struct {
 	// ExternalID is the customer's own ID of the user, or "". A person who has one is identified.
 	ExternalID string
+	// FormerExternalIDs are external IDs that the user had before ExternalID, in any order. They are never chosen. Whoever keeps a record of
+	// what was sent finds the user by them, since a former external ID resolves until it is removed.
+	FormerExternalIDs []string
 	// Aliases are the aliases of the user, in any order.
 	Aliases []Alias
 	// DeviceIDs are the devices of the user, in any order.
