@@ -6,8 +6,8 @@ import (
 )
 
 // Rebuild fills a new cohort, as [Syncer.Sync] does, and drains the old one, as [Syncer.Drain] does, but only if the new one was filled without any
-// error. It is the way out when nobody knows any more who is in the old one, and the clean way to begin again: campaigns are moved to the segment of
-// the new cohort in between, if their marketers know its name beforehand.
+// error. It is the clean way to begin again under another id, for example when other rules would change everybody's identifier. A segment that
+// includes either name reaches the same people before, meanwhile and after.
 //
 // The reports are that of the new cohort and, if it got that far, that of the old one. Run again after a failure, Rebuild continues where it
 // ended. The ids must differ, or the error is an [*InvalidError]; an old cohort of which the ledger has no record is [ErrUnrecorded], before anything is
