@@ -22,7 +22,8 @@ import (
 //	           was deleted, or the identifier was another one's then. Reassert is what helps.
 //	untold:    the addition did put the profile in, and the removal of another identifier of the profile took it out, in a run whose source has
 //	           identifiers alone, so that it could not say that both are one person.
-//	halved:    the same in a run that wanted neither identifier and failed between the two removals.
+//	halved:    the same in a run that wanted neither identifier and carried out one of the two removals, because it failed between them or
+//	           because the guard held one.
 //
 // The former is no excuse if the removal had been held back by the guard when the addition was sent: the library knew that it would still come.
 //

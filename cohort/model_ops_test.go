@@ -498,7 +498,7 @@ func (m *model) changeRules() {
 		{Order: []identity.Kind{a, d}},
 	}
 	former := m.rules.Fingerprint()
-	m.rules = rules[m.r.IntN(len(rules))]
+	m.setRules(rules[m.r.IntN(len(rules))])
 	if m.rules.Fingerprint() != former {
 		m.count("rules changed")
 	}

@@ -51,7 +51,7 @@ type model struct {
 
 func newModel(t *testing.T, h randomHistory, folder string) *model {
 	t.Helper()
-	server, err := brazetest.Start(brazetest.KeepIdentifiers(), brazetest.ApplyChanges(h.order))
+	server, err := brazetest.Start(h.options()...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +63,8 @@ func newModel(t *testing.T, h randomHistory, folder string) *model {
 	m.workspace = server.AddWorkspace("acme")
 	m.workspace.Enable(m.partner)
 	m.credentials = keys.Credentials{Partner: "tinyclues", PartnerKey: m.partner.Key("EU-01"), ImportKey: m.workspace.GenerateKey(m.partner)}
-	m.merged = m.merge
+	m.reading, m.merged = h.reading, m.merge
+	m.setRules(identity.Rules{})
 	m.restart()
 	r := rand.New(rand.NewPCG(h.seed, 0))
 	for range 6 + r.IntN(8) {
@@ -103,6 +104,17 @@ func (m *model) newSyncer() *cohort.Syncer {
 	client := newClient(m.t, "EU-01", transport.WithHTTPClient(m.server.Client()), transport.WithRetryPolicy(transport.RetryPolicy{MaxAttempts: m.h.attempts}))
 	return newSyncer(m.t, newImporter(m.t, client, m.credentials), m.state,
 		cohort.WithRemovalGuard(m.h.share, m.h.count), cohort.WithSuppression(func(id identity.ID) bool { return m.list[id] }))
+}
+
+// setRules changes the rules, but not what they say of the endpoint.
+func (m *model) setRules(rules identity.Rules) {
+	if m.reading.aliasIdentifiedOnly {
+		rules.AliasMatch = identity.AliasIdentifiedOnly
+	}
+	if m.reading.ignoreFormer {
+		rules.DeprecatedMatch = identity.DeprecatedIgnored
+	}
+	m.rules = rules
 }
 
 // merge notes that two people are one. Who was wanted twice is most likely wanted still, who was wanted by half may be or not.
@@ -216,6 +228,9 @@ func (m *model) watch(views map[*book]*view, call func(context.Context)) ran {
 	synctest.Wait() // until the fake has done with a request that was given up
 	did.cancelled = ctx.Err() != nil
 	m.cancel()
+	if err := wait(m.t.Context(), m.h.delay); err != nil { // until the last change is visible
+		m.failf("%v", err)
+	}
 	did.requests = m.server.Requests()
 	for _, request := range did.requests {
 		if did.cancelled && request.CohortID == "" && !request.Applied {

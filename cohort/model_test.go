@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/cohortkit/cohortkit/transport/brazetest"
 )
@@ -30,7 +31,26 @@ type randomHistory struct {
 	share      float64 // of the removal guard
 	count      int
 	cohorts    int
+	delay      time.Duration // until a change is visible
+	reading    reading       // of what is undocumented about matching
 	operations []operation
+}
+
+// reading is what the endpoint matches, where that is undocumented.
+type reading struct {
+	aliasIdentifiedOnly bool // an alias matches identified profiles alone
+	ignoreFormer        bool // a former external ID matches nobody
+}
+
+func (h randomHistory) options() []brazetest.Option {
+	opts := []brazetest.Option{brazetest.KeepIdentifiers(), brazetest.ApplyChanges(h.order), brazetest.PropagationDelay(h.delay)}
+	if h.reading.aliasIdentifiedOnly {
+		opts = append(opts, brazetest.AliasesMatchIdentifiedOnly())
+	}
+	if h.reading.ignoreFormer {
+		opts = append(opts, brazetest.IgnoreDeprecatedIDs())
+	}
+	return opts
 }
 
 const (
@@ -48,6 +68,10 @@ func newRandomHistory(seed uint64) randomHistory {
 	if r.IntN(3) == 0 {
 		h.share = 1
 	}
+	if r.IntN(4) == 0 {
+		h.delay = time.Minute
+	}
+	h.reading = reading{aliasIdentifiedOnly: r.IntN(5) == 0, ignoreFormer: r.IntN(5) == 0}
 	kinds := operationKinds()
 	total := 0
 	for _, k := range kinds {
@@ -66,8 +90,8 @@ func newRandomHistory(seed uint64) randomHistory {
 }
 
 func (h randomHistory) String() string {
-	return fmt.Sprintf("seed %d: ledger in files: %t, %d attempts, change order %d, guard at %v and %d, %d cohorts, %d operations",
-		h.seed, h.dir, h.attempts, h.order, h.share, h.count, h.cohorts, len(h.operations))
+	return fmt.Sprintf("seed %d: ledger in files: %t, %d attempts, change order %d, guard at %v and %d, %d cohorts, visible after %v, %+v, %d operations",
+		h.seed, h.dir, h.attempts, h.order, h.share, h.count, h.cohorts, h.delay, h.reading, len(h.operations))
 }
 
 // played is what came of a history.
@@ -159,8 +183,17 @@ func TestHistories(t *testing.T) {
 					for event, n := range p.counts {
 						counts[event] += n
 					}
-					if h.dir {
-						counts["histories with a ledger in files"]++
+					for _, setting := range []struct {
+						name string
+						on   bool
+					}{
+						{"histories with a ledger in files", h.dir}, {"histories with changes that show late", h.delay > 0},
+						{"histories where aliases match identified profiles alone", h.reading.aliasIdentifiedOnly},
+						{"histories where former external IDs match nobody", h.reading.ignoreFormer},
+					} {
+						if setting.on {
+							counts[setting.name]++
+						}
 					}
 					counts["histories"]++
 					counts["operations"] += len(h.operations)
@@ -201,7 +234,8 @@ type rare struct {
 
 func seldom() []rare {
 	list := []rare{
-		{20_000, "operations"}, {40, "histories with a ledger in files"},
+		{20_000, "operations"}, {40, "histories with a ledger in files"}, {80, "histories with changes that show late"},
+		{65, "histories where aliases match identified profiles alone"}, {65, "histories where former external IDs match nobody"},
 		{15_000, "promised: in"}, {15_000, "promised: out"}, {5000, "runs that promise somebody"},
 		{4500, "sync: the same again"}, {45, "sync: members repeated after the removal of a twin"}, {800, "sync: members repeated because they were in doubt"},
 		{350, "sync: nothing after an error of a row"}, {200, "sync of all cohorts"}, {100, "sync of several cohorts"},

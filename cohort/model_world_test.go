@@ -20,6 +20,7 @@ type person struct {
 // no sender can help that.
 type world struct {
 	workspace *brazetest.Workspace
+	reading   reading
 	people    []*person
 	made      int               // people
 	texts     int               // identifiers
@@ -48,13 +49,25 @@ func (w *world) owner(id identity.ID) string {
 		w.owners = map[identity.ID]string{}
 		for _, p := range w.workspace.Profiles() {
 			for _, id := range identifiersOf(p) {
-				if id.Kind() != identity.DeviceIDKind || !p.Identified() {
+				if w.reading.matches(id, p) {
 					w.owners[id] = p.BrazeID
 				}
 			}
 		}
 	}
 	return w.owners[id]
+}
+
+// matches reports whether a profile is matched by an identifier that it has.
+func (r reading) matches(id identity.ID, p brazetest.Profile) bool {
+	switch id.Kind() {
+	case identity.ExternalIDKind:
+		return id.Value() == p.ExternalID || !r.ignoreFormer
+	case identity.AliasKind:
+		return p.Identified() || !r.aliasIdentifiedOnly
+	default:
+		return !p.Identified()
+	}
 }
 
 // identifiersOf returns all identifiers of a profile, former external IDs too.
