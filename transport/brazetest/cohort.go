@@ -247,6 +247,13 @@ func (w *Workspace) settle(c *cohort, now time.Time) {
 	}
 }
 
+// settleAll makes visible what is due in every cohort. Whatever moves memberships does so first: a change that was visible before a merge must not be
+// applied after it.
+func (w *Workspace) settleAll() {
+	now := time.Now()
+	w.everyCohort(func(c *cohort) { w.settle(c, now) })
+}
+
 func (c *cohort) apply(e effect) {
 	if e.remove {
 		c.members.remove(e.profile)

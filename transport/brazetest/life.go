@@ -31,6 +31,7 @@ func (w *Workspace) Identify(brazeID, externalID string) (string, error) {
 		return "", fmt.Errorf("brazetest: identify: %w: its external ID does not change this way: use Rename", ErrIdentified)
 	}
 	w.version++
+	w.settleAll()
 	if known, ok := w.people.externals.get(externalID); ok {
 		into := w.people.all[known]
 		if !w.server.cfg.dropOnIdentify {
@@ -133,6 +134,7 @@ func (w *Workspace) Merge(keep, merged string) error {
 		return fmt.Errorf("brazetest: merge: %w: a profile cannot be merged into itself: name two", ErrInvalidProfile)
 	}
 	w.version++
+	w.settleAll()
 	if !w.server.cfg.dropOnMerge {
 		w.inherit(into, from)
 	}
@@ -192,6 +194,7 @@ func (w *Workspace) Delete(brazeID string) error {
 		return fmt.Errorf("brazetest: delete: %w", err)
 	}
 	w.version++
+	w.settleAll()
 	w.leaveAll(p)
 	w.forget(p)
 	return nil

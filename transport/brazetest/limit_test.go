@@ -200,3 +200,37 @@ func TestPropagationDelay(t *testing.T) {
 		}
 	})
 }
+
+// TestPropagationDelayBeforeMerge merges profiles after changes of both became visible, which nobody has looked at.
+func TestPropagationDelayBeforeMerge(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name string
+		life func(w world, ids []string) error
+		want []string
+	}{
+		{"merged", func(w world, ids []string) error { return w.workspace.Merge(ids[0], ids[1]) }, []string{"u-17"}},
+		{"identified", func(w world, ids []string) error {
+			_, err := w.workspace.Identify(ids[1], "u-17")
+			return err
+		}, []string{"u-17"}},
+		{"deleted", func(w world, ids []string) error { return w.workspace.Delete(ids[1]) }, nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, brazetest.PropagationDelay(time.Minute))
+				ids := w.add(t, brazetest.Profile{ExternalID: "u-17"}, brazetest.Profile{DeviceIDs: []string{"d-1"}})
+				w.users(t, `[{"device_ids":["d-1"]},{"user_ids":["u-17"],"should_remove":true}]`)
+				time.Sleep(time.Hour)
+				if err := tt.life(w, ids); err != nil {
+					t.Fatal(err)
+				}
+				if diff := cmp.Diff(tt.want, w.members(t)); diff != "" {
+					t.Errorf("members (-want +got):\n%s", diff)
+				}
+			})
+		})
+	}
+}
