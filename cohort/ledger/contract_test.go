@@ -1119,7 +1119,7 @@ func memberList(fail error, list ...ledger.Member) iter.Seq2[ledger.Member, erro
 func importHelper(t subject) {
 	var list []ledger.Member
 	expect := states{}
-	for i := range 5003 { // more than one batch of either state
+	for i := range 12_003 { // more than one batch of either state
 		m := ledger.Member{ID: external(fmt.Sprint("u-", i)), State: ledger.In}
 		if i%2 == 1 {
 			m.State = ledger.Unknown
@@ -1131,8 +1131,8 @@ func importHelper(t subject) {
 	h.Generation = 70
 	e := ledger.Entry{Key: key("a"), Header: h}
 	// Interrupted, and repeated from the start.
-	err := ledger.Import(t.Context(), t.again(), e, memberList(errSource, list[:3100]...))
-	if !errors.Is(err, errSource) || !strings.Contains(err.Error(), "row 3101") {
+	err := ledger.Import(t.Context(), t.again(), e, memberList(errSource, list[:9100]...))
+	if !errors.Is(err, errSource) || !strings.Contains(err.Error(), "row 9101") {
 		t.Errorf("Import = %v, want the source's error with its row", err)
 	}
 	s := open(t, t.again(), key("a"))

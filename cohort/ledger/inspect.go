@@ -92,8 +92,11 @@ func wantedOf(ids iter.Seq2[identity.ID, error]) iter.Seq2[Wanted, error] {
 	}
 }
 
-// importBatch is how many members are recorded at once. No request waits for them, and each batch costs an fsync.
-const importBatch = 1 << 14
+// How many members are recorded at once, and how many bytes of them. No request waits for them, and each batch costs an fsync.
+const (
+	importBatch = 1 << 12
+	importBytes = 1 << 20
+)
 
 // Import records a header and members that nothing was sent of: those of another ledger, or, when a ledger was lost, a list of whoever is known
 // to be in the cohort. Give members [In] where that is sure, and [Unknown] where not: then the next sync sends them again, whichever side they
@@ -117,12 +120,13 @@ func Import(ctx context.Context, l Ledger, entry Entry, members iter.Seq2[Member
 func importInto(ctx context.Context, s Session, h Header, members iter.Seq2[Member, error]) error {
 	outcomes := [...]Outcome{In: Accepted, Unknown: Lost}
 	var batches [len(outcomes)][]Member
+	var sizes [len(outcomes)]int
 	flush := func(state State) error {
 		intent, err := s.Begin(ctx, nil, batches[state])
 		if err != nil {
 			return err
 		}
-		batches[state] = batches[state][:0]
+		batches[state], sizes[state] = batches[state][:0], 0
 		return s.Settle(intent, outcomes[state])
 	}
 	row := 0
@@ -138,7 +142,8 @@ func importInto(ctx context.Context, s Session, h Header, members iter.Seq2[Memb
 			return fmt.Errorf("row %d: %w", row, &InvalidError{Field: "state", Problem: "is " + m.State.String(), Next: "give In or Unknown, and leave out who is out"})
 		}
 		batches[m.State] = append(batches[m.State], Member{m.ID, Unknown})
-		if len(batches[m.State]) == importBatch {
+		sizes[m.State] += len(m.ID.Value())
+		if len(batches[m.State]) == importBatch || sizes[m.State] >= importBytes {
 			if err := flush(m.State); err != nil {
 				return err
 			}
