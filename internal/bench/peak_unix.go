@@ -14,8 +14,9 @@ func peak(state *os.ProcessState) int64 {
 	if !ok {
 		return 0
 	}
+	most := int64(usage.Maxrss) //nolint:unconvert // it has 32 bits on some systems
 	if runtime.GOOS == "darwin" || runtime.GOOS == "ios" {
-		return int64(usage.Maxrss) // in bytes there, in kilobytes elsewhere
+		return most // in bytes there, in kilobytes elsewhere
 	}
-	return int64(usage.Maxrss) << 10
+	return most << 10
 }

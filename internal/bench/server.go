@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -107,7 +108,7 @@ func (s *server) ready(ctx context.Context) error {
 			return err
 		case ended := <-s.done:
 			s.done <- ended
-			return fmt.Errorf("the server ended: %v", ended)
+			return fmt.Errorf("the server ended before it answered: %w", errors.Join(ended, err))
 		}
 	}
 }
