@@ -23,14 +23,17 @@ import (
 //	untold:    the addition did put the profile in, and the removal of another identifier of the profile took it out, in a run whose source has
 //	           identifiers alone, so that it could not say that both are one person.
 //	halved:    the same in a run that wanted neither identifier and carried out one of the two removals, because it failed between them or
-//	           because the guard held one.
+//	           because the guard held one. To allow for it, everybody whose removal did not go through would have to be sent again when the source
+//	           wants them back.
 //
-// The former is no excuse if the removal had been held back by the guard when the addition was sent: the library knew that it would still come.
+// Untold is no excuse if the removal had been held back by the guard when the addition was sent: the library knew that it would still come.
 //
 // And "out" says nothing of a profile of which
 //
 //	moved:     no identifier that matches it now was added and not removed since. Its membership came along from an identifier that it lost, from a
-//	           device that counts no more since it is identified, or from a profile that was merged into it.
+//	           device that counts no more since it is identified, or from a profile that was merged into it. It is counted apart where the caller
+//	           names the profile all the same, in a row of somebody on the do-not-send list or to Erase: neither sends a removal by an
+//	           identifier that the ledger does not have.
 //
 // Whether something was added or removed is told by the fake, by what took effect and not by what was answered, so that a ledger that forgets or
 // invents is no excuse. Each excuse that was needed is counted.
@@ -48,7 +51,7 @@ const (
 	halved loss = "halved"
 )
 
-// excuses reports whether the library could not know.
+// excuses reports whether the loss is none that a run promises to mend.
 func (l loss) excuses() bool { return l == untold || l == halved }
 
 // standing is an addition that took effect and was not taken back.
