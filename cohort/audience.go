@@ -147,6 +147,7 @@ func (t *task) wanted(a Audience) iter.Seq2[ledger.Wanted, error] {
 			}
 			if t.syncer.suppresses(w) {
 				rows.Suppressed++
+				t.note(w)
 				continue
 			}
 			if w.ID.Overlong() {

@@ -30,7 +30,7 @@ func (t *task) drain() error {
 		return err
 	}
 	if t.removals = everybody.Count; t.removals > 0 {
-		if err := t.sender(t.removals).phase(removalsOf(everybody.Members)); err != nil {
+		if err := t.takeOut(t.sender(t.removals), t.removals, everybody.Members, membersOf(nil)); err != nil {
 			return err
 		}
 	}

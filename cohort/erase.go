@@ -13,6 +13,9 @@ import (
 // Erase takes people out of every cohort of the Importer's endpoint, partner and workspace that the ledger knows, drained ones too, and then removes
 // their traces from the ledger's storage. Give all identifiers of each person. There is no guard.
 //
+// It sends a removal of each identifier to each cohort, also of those that the ledger does not name, at a data point each: somebody who was sent by a
+// device, and has signed up since, is in the cohort without being in the ledger by the external ID, and is reached by that alone.
+//
 // The identifiers are held in memory, and are read to their end before anything is sent: an error of the source, and also a row that cannot be an
 // identifier, is a [*RowError], because a list of people to be forgotten should be known to be whole.
 //
@@ -27,7 +30,7 @@ func (s *Syncer) Erase(ctx context.Context, ids iter.Seq2[identity.ID, error], o
 	if err != nil {
 		return nil, err
 	}
-	erased, err := setOf(ctx, ids)
+	erased, err := distinct(ctx, ids)
 	if err != nil {
 		return nil, fmt.Errorf("cohort: erase: %w", err)
 	}
@@ -57,39 +60,50 @@ func (s *Syncer) Erase(ctx context.Context, ids iter.Seq2[identity.ID, error], o
 	return reports, errors.Join(errs...)
 }
 
-// setOf reads identifiers to their end.
-func setOf(ctx context.Context, ids iter.Seq2[identity.ID, error]) (map[identity.ID]bool, error) {
-	set := map[identity.ID]bool{}
+// distinct reads identifiers to their end, and returns each once.
+func distinct(ctx context.Context, ids iter.Seq2[identity.ID, error]) ([]identity.ID, error) {
+	var list []identity.ID
+	seen := map[identity.ID]bool{}
 	row := 0
 	for id, err := range ids {
 		row++
 		if err == nil {
-			err = id.Validate()
+			err = Remove(id).validate()
 		}
 		if err != nil {
 			return nil, &RowError{Row: row, Err: err}
 		}
-		set[id] = true
+		if !seen[id] {
+			seen[id] = true
+			list = append(list, id)
+		}
 	}
-	return set, contextError(ctx)
+	return list, contextError(ctx)
 }
 
-func (t *task) erase(erased map[identity.ID]bool) error {
+func (t *task) erase(ids []identity.ID) error {
+	states := make(map[identity.ID]ledger.State, len(ids))
+	for _, id := range ids {
+		states[id] = ledger.Out
+	}
 	everybody, err := t.everybody()
 	if err != nil {
 		return err
 	}
-	var found []ledger.Member
 	for m, err := range everybody.Members {
 		if err != nil {
-			return fmt.Errorf("read the ledger: %w", err)
+			return readError(err)
 		}
-		if erased[m.ID] {
-			found = append(found, m)
+		if _, ok := states[m.ID]; ok {
+			states[m.ID] = m.State
 		}
 	}
-	if t.removals = len(found); t.removals > 0 {
-		if err := t.sender(t.removals).phase(removalsOf(membersOf(found))); err != nil {
+	erased := make([]ledger.Member, len(ids))
+	for i, id := range ids {
+		erased[i] = ledger.Member{ID: id, State: states[id]}
+	}
+	if t.removals = len(erased); t.removals > 0 {
+		if err := t.takeOut(t.sender(t.removals), t.removals, membersOf(erased), membersOf(nil)); err != nil {
 			return err
 		}
 	}
@@ -101,15 +115,4 @@ func (t *task) erase(erased map[identity.ID]bool) error {
 		return fmt.Errorf("remove the traces from the ledger's storage: %w", err)
 	}
 	return nil
-}
-
-// membersOf turns a slice into a sequence.
-func membersOf(members []ledger.Member) iter.Seq2[ledger.Member, error] {
-	return func(yield func(ledger.Member, error) bool) {
-		for _, m := range members {
-			if !yield(m, nil) {
-				return
-			}
-		}
-	}
 }

@@ -400,7 +400,7 @@ func ExampleSyncer_Erase() {
 	// Output:
 	// <nil>
 	// cohort "camp-481": 0 rows; 1 removal: 1 accepted; 1 request
-	// cohort "camp-482": 0 rows; 0 requests
+	// cohort "camp-482": 0 rows; 1 removal: 1 accepted; 1 request
 	// <nil>
 }
 

@@ -72,9 +72,9 @@ func (t *task) guarded(d *ledger.Difference) (int, error) {
 	if s.suppressed != nil {
 		for m, err := range d.Removals.Members {
 			if err != nil {
-				return 0, fmt.Errorf("read the ledger: %w", err)
+				return 0, readError(err)
 			}
-			if s.suppressedMember(m) {
+			if t.suppressed(m) {
 				n--
 			}
 		}

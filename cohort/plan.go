@@ -93,7 +93,10 @@ func (t *task) plan(p *Plan, c Cohort, audience Audience) error {
 	if err != nil {
 		return err
 	}
-	p.Members, p.Kept, p.Adds, p.Repeats, p.Removals = d.Members, d.Kept, d.Adds.Count, d.Repeats.Count, d.Removals.Count
+	if err := t.findAlso(d); err != nil {
+		return err
+	}
+	p.Members, p.Kept, p.Adds, p.Repeats, p.Removals = d.Members, d.Kept, d.Adds.Count, d.Repeats.Count, d.Removals.Count+len(t.also)
 	p.Empty = t.emptyUnapproved(d)
 	if p.Held, err = t.guarded(d); err != nil {
 		return err
@@ -118,12 +121,12 @@ func (s *Syncer) PlanReassert(ctx context.Context, cohortID string, which Reasse
 		return p, err
 	}
 	report, err := s.perform(ctx, "plan reassert", cohortID, config, func(t *task) error {
-		a, err := t.again(which)
+		chosen, _, err := t.again(which)
 		if err != nil {
 			return err
 		}
-		p.Members, p.Kept, p.Repeats = a.everybody.Count, t.report.Rows.Kept, a.sure+a.doubted
-		p.Requests = requestsFor(a.sure) + requestsFor(a.doubted)
+		p.Members, p.Kept, p.Repeats = t.report.Rows.Read, t.report.Rows.Kept, chosen.Count
+		p.Requests = requestsFor(p.Repeats)
 		return nil
 	})
 	p.Name, p.Rows = report.Name, report.Rows

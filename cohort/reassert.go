@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"iter"
 	"math"
 	"slices"
 	"time"
@@ -59,9 +58,8 @@ func (w Reassertion) slices(sent ledger.Epochs) (chosen [ledger.Slices]bool) {
 // Reassert sends additions of members again. Whoever is unknown to the endpoint when first sent is skipped in silence, and would stay out for
 // ever once they sign up: nothing tells that they were not matched. So everybody is sent again from time to time, at a data point each; see [Syncer.PlanReassert].
 //
-// Besides the members chosen it sends those in doubt, who stay in doubt for the ledger: a removal that was held back may yet take them out, and then
-// the next [Syncer.Sync] has to repeat them. People on the do-not-send list are left to that Sync. Nobody is removed: if a removal
-// may have been lost, run Sync or Erase first, because Reassert puts in everybody whom the ledger does not know to be out.
+// Members in doubt are left to the next [Syncer.Sync], which alone knows whether they are wanted, and so are people on the do-not-send list. Nobody is
+// removed.
 //
 // The rows of its report are the members in the ledger. Errors are those of Sync, and [ErrUnrecorded] for a cohort of which the ledger has no record.
 func (s *Syncer) Reassert(ctx context.Context, cohortID string, which Reassertion, opts ...RunOption) (Report, error) {
@@ -82,91 +80,57 @@ func validReassert(cohortID string, which Reassertion, opts []RunOption) (runCon
 	return newRunConfig(opts)
 }
 
-// reasserted is whose additions are sent again.
-type reasserted struct {
-	everybody ledger.Part
-	slices    [ledger.Slices]bool
-	sure      int // members chosen who are in
-	doubted   int // members in doubt
-}
-
-// chooses reports whether a member who is in is in a chosen slice.
-func (a *reasserted) chooses(m ledger.Member) bool {
-	return m.State == ledger.In && a.slices[ledger.SliceOf(m.ID)]
-}
-
-// again finds whose additions are to be sent again.
-func (t *task) again(which Reassertion) (*reasserted, error) {
+// again returns whose additions are to be sent again, and counts the members as rows.
+func (t *task) again(which Reassertion) (chosen ledger.Part, slices [ledger.Slices]bool, err error) {
 	switch {
 	case t.header.Retired:
-		return nil, ErrRetired
+		return ledger.Part{}, slices, ErrRetired
 	case !t.recorded():
-		return nil, ErrUnrecorded
+		return ledger.Part{}, slices, ErrUnrecorded
 	}
 	everybody, err := t.everybody()
 	if err != nil {
-		return nil, err
+		return ledger.Part{}, slices, err
 	}
-	a := &reasserted{everybody: everybody, slices: which.slices(t.header.Sent)}
+	slices = which.slices(t.header.Sent)
+	isChosen := func(m ledger.Member) bool {
+		return m.State == ledger.In && slices[ledger.SliceOf(m.ID)] && !t.suppressed(m)
+	}
 	rows := &t.report.Rows
 	for m, err := range everybody.Members {
 		if err != nil {
 			rows.Unprocessed = rows.Read - rows.Suppressed - rows.Kept
-			return nil, fmt.Errorf("read the ledger: %w", err)
+			return ledger.Part{}, slices, readError(err)
 		}
-		switch {
-		case t.syncer.suppressedMember(m):
+		switch rows.Read++; {
+		case t.suppressed(m):
 			rows.Suppressed++
-		case m.State != ledger.In:
-			a.doubted++
-		case a.chooses(m):
-			a.sure++
+		case isChosen(m):
+			chosen.Count++
 		default:
 			rows.Kept++
 		}
-		rows.Read++
 	}
-	rows.Added = a.sure + a.doubted
-	return a, nil
+	rows.Added = chosen.Count
+	chosen.Members = only(chosen.Count, everybody.Members, isChosen)
+	return chosen, slices, nil
 }
 
 func (t *task) reassert(which Reassertion) error {
-	a, err := t.again(which)
+	chosen, slices, err := t.again(which)
 	if err != nil {
 		return err
 	}
-	if t.adds = a.sure + a.doubted; t.adds > 0 {
-		if err := t.sendAgain(t.sender(t.adds), a); err != nil {
+	if t.adds = chosen.Count; t.adds > 0 {
+		if err := t.sender(t.adds).phase(changesOf(chosen.Members, addition)); err != nil {
 			return err
 		}
 	}
 	h := t.header
-	for i, ok := range a.slices {
+	for i, ok := range slices {
 		if ok {
 			h.Sent[i] = t.start.Unix()
 		}
 	}
 	return t.setHeader(h)
-}
-
-// sendAgain sends those who are in, and then those in doubt, who stay so.
-func (t *task) sendAgain(r *run, a *reasserted) error {
-	sure := only(a.sure, a.everybody.Members, func(m ledger.Member) bool { return a.chooses(m) && !t.syncer.suppressedMember(m) })
-	if err := r.phase(reassertions(sure)); err != nil {
-		return err
-	}
-	r.journal.accepted = ledger.Lost
-	doubted := only(a.doubted, a.everybody.Members, func(m ledger.Member) bool { return m.State != ledger.In && !t.syncer.suppressedMember(m) })
-	return r.phase(reassertions(doubted))
-}
-
-// reassertions turns members into additions that are to leave them as they are if refused.
-func reassertions(members iter.Seq2[ledger.Member, error]) iter.Seq2[Change, error] {
-	return func(yield func(Change, error) bool) {
-		for m, err := range members {
-			if !yield(changeOf(m, addition), err) {
-				return
-			}
-		}
-	}
 }

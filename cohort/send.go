@@ -52,17 +52,26 @@ func (r *run) sendChanges(changes []Change, earlier transport.Outcome) error {
 		operation: opUsers, path: r.im.path + "/users", limiter: r.window, begin: r.begin, earlier: earlier,
 		encode: func(dst []byte, s secrets) []byte { return appendChanges(dst, s, r.cohortID, changes) },
 	})
-	recordErr := r.journal.settle(intent, end.outcome)
-	if recordErr != nil || end.status != http.StatusRequestEntityTooLarge || len(changes) == 1 {
+	if end.status != http.StatusRequestEntityTooLarge || len(changes) == 1 {
+		recordErr := r.journal.settle(intent, end.outcome)
 		r.settle(changes, end.outcome, end.attempts)
 		return both(err, recordErr)
 	}
-	r.settle(nil, end.outcome, end.attempts)
-	if end.outcome == transport.OutcomeUnknown {
+	// One half may be accepted and the other not. If they remove, and two of them are one person, nobody knows then who is in.
+	whole := end.outcome
+	if changes[0].direction == removal {
+		whole = transport.OutcomeUnknown
+	}
+	if recordErr := r.journal.settle(intent, whole); recordErr != nil {
+		r.settle(changes, end.outcome, end.attempts)
+		return both(err, recordErr)
+	}
+	if whole == transport.OutcomeUnknown {
 		for i := range changes {
 			changes[i].former = ledger.Unknown
 		}
 	}
+	r.settle(nil, end.outcome, end.attempts)
 	r.shrink(changes)
 	half := len(changes) / 2
 	if err := r.sendChanges(changes[:half], end.outcome); err != nil {

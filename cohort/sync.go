@@ -2,7 +2,6 @@ package cohort
 
 import (
 	"context"
-	"fmt"
 	"iter"
 
 	"github.com/cohortkit/cohortkit/cohort/ledger"
@@ -58,9 +57,12 @@ func (t *task) sync(c Cohort, audience Audience) error {
 	if err != nil {
 		return err
 	}
-	t.adds, t.removals = t.report.Rows.Added, d.Removals.Count
+	if err := t.findAlso(d); err != nil {
+		return err
+	}
+	t.adds, t.removals = t.report.Rows.Added, d.Removals.Count+len(t.also)
 	if t.emptyUnapproved(d) {
-		t.report.Removals.Held = d.Removals.Count
+		t.report.Removals.Held = t.removals
 		return &EmptySourceError{CohortID: c.ID, Removals: d.Removals.Count}
 	}
 	held, err := t.guarded(d)
@@ -80,8 +82,7 @@ func (t *task) carryOut(c Cohort, audience Audience, d *ledger.Difference) error
 	if err := t.name(c, audience, d); err != nil {
 		return err
 	}
-	total := d.Removals.Count + d.Adds.Count + d.Repeats.Count
-	if total > 0 {
+	if total := t.removals + t.adds; total > 0 {
 		if err := t.sendAll(t.sender(total), d); err != nil {
 			return err
 		}
@@ -93,15 +94,12 @@ func (t *task) carryOut(c Cohort, audience Audience, d *ledger.Difference) error
 
 // sendAll sends removals, and once they are accepted additions.
 func (t *task) sendAll(r *run, d *ledger.Difference) error {
-	if d.Removals.Count > 0 {
-		if err := t.doubt(d.Repeats); err != nil {
-			return err
-		}
-		if err := r.phase(removalsOf(d.Removals.Members)); err != nil {
+	if t.removals > 0 {
+		if err := t.takeOut(r, t.removals, t.leaving(d), d.Repeats.Members); err != nil {
 			return err
 		}
 	}
-	return r.phase(additions(d.Adds, d.Repeats))
+	return r.phase(additions(d))
 }
 
 // carryOutHeld sends what does not depend on the removals that are held: those of people on the do-not-send list, and the additions. The latter stay
@@ -110,70 +108,24 @@ func (t *task) carryOutHeld(c Cohort, audience Audience, d *ledger.Difference, h
 	if err := t.name(c, audience, d); err != nil {
 		return err
 	}
-	exempt := d.Removals.Count - held
+	exempt := t.removals - held
 	if exempt+d.Adds.Count == 0 {
 		return nil
 	}
 	r := t.sender(exempt + d.Adds.Count)
 	if exempt > 0 {
-		if err := t.doubt(d.Repeats); err != nil {
-			return err
-		}
-		if err := r.phase(removalsOf(only(exempt, d.Removals.Members, t.syncer.suppressedMember))); err != nil {
+		// Those who are held may be taken out too, by the removal of another of their identifiers.
+		held := only(d.Removals.Count, d.Removals.Members, func(m ledger.Member) bool { return !t.suppressed(m) })
+		stay := chain(d.Repeats.Members, held)
+		if err := t.takeOut(r, exempt, only(exempt, t.leaving(d), t.suppressed), stay); err != nil {
 			return err
 		}
 	}
 	r.journal.accepted = ledger.Lost
-	return r.phase(additions(d.Adds))
-}
-
-// doubt records that those who are in, and whose addition is to be repeated, may be taken out by the removals that are about to leave. A crash in
-// between would else forget them.
-func (t *task) doubt(repeats ledger.Part) error {
-	flush := func(members []ledger.Member) error {
-		intent, err := t.session.Begin(t.ctx, nil, members)
-		if err == nil {
-			err = t.session.Settle(intent, ledger.Lost)
-		}
-		if err != nil {
-			return fmt.Errorf("record who may be taken out by the removals: %w", err)
-		}
-		return nil
-	}
-	var members []ledger.Member
-	for m, err := range repeats.Members {
-		if err != nil {
-			return fmt.Errorf("read the ledger: %w", err)
-		}
-		if m.State != ledger.In {
-			continue
-		}
-		if members = append(members, m); len(members) == MaxIdentifiers {
-			if err := flush(members); err != nil {
-				return err
-			}
-			members = nil
-		}
-	}
-	if len(members) == 0 {
-		return nil
-	}
-	return flush(members)
+	return r.phase(changesOf(d.Adds.Members, addition))
 }
 
 // additions turns adds and repeats into additions. Who is repeated is in doubt, whatever the difference said before the removals left.
-func additions(parts ...ledger.Part) iter.Seq2[Change, error] {
-	return func(yield func(Change, error) bool) {
-		for _, part := range parts {
-			for m, err := range part.Members {
-				c := changeOf(m, addition)
-				if m.State == ledger.In {
-					c.former = ledger.Unknown
-				}
-				if !yield(c, err) || err != nil {
-					return
-				}
-			}
-		}
-	}
+func additions(d *ledger.Difference) iter.Seq2[Change, error] {
+	return changesOf(chain(d.Adds.Members, inDoubt(d.Repeats.Members)), addition)
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/cohortkit/cohortkit/cohort/ledger"
+	"github.com/cohortkit/cohortkit/identity"
 )
 
 // task is one run of a Syncer on one cohort, from the taking of the lease until it is given back.
@@ -23,6 +24,9 @@ type task struct {
 	adds     int  // planned, repeats included
 	removals int  // planned
 	run      *run // nil until something is to be sent
+
+	known map[identity.ID]identity.ID // of people on the do-not-send list that the audience names: the identifier for each other one
+	also  []ledger.Member             // to be removed although the ledger does not name them
 }
 
 // perform takes the lease on a cohort and does the work. The report adds up however the work ends.
@@ -112,24 +116,13 @@ func (t *task) everybody() (ledger.Part, error) {
 		err = contextError(t.ctx)
 	}
 	if err != nil {
-		return ledger.Part{}, fmt.Errorf("read the ledger: %w", err)
+		return ledger.Part{}, readError(err)
 	}
 	return d.Removals, nil
 }
 
 // recorded reports whether the ledger knows the cohort at all.
 func (t *task) recorded() bool { return t.header.Generation > 0 }
-
-// removalsOf turns members into removals.
-func removalsOf(members iter.Seq2[ledger.Member, error]) iter.Seq2[Change, error] {
-	return func(yield func(Change, error) bool) {
-		for m, err := range members {
-			if !yield(changeOf(m, removal), err) {
-				return
-			}
-		}
-	}
-}
 
 // only yields at most n of the members that are let through. Errors pass.
 func only(n int, members iter.Seq2[ledger.Member, error], let func(ledger.Member) bool) iter.Seq2[ledger.Member, error] {
@@ -152,17 +145,12 @@ func only(n int, members iter.Seq2[ledger.Member, error], let func(ledger.Member
 	}
 }
 
-// suppressedMember reports whether a member is on the do-not-send list.
-func (s *Syncer) suppressedMember(m ledger.Member) bool {
-	return s.suppressed != nil && s.suppressed(m.ID)
-}
-
 // phase sends changes that are all of different members, in requests as full as can be, and returns when all have come to their end.
 func (r *run) phase(changes iter.Seq2[Change, error]) error {
 	var readErr error
 	for change, err := range changes {
 		if err != nil {
-			readErr = fmt.Errorf("read the ledger: %w", err)
+			readErr = readError(err)
 			break
 		}
 		if !r.put(change) {
