@@ -22,9 +22,7 @@ import (
 //	           was deleted, or the identifier was another one's then. Reassert is what helps.
 //	untold:    the addition did put the profile in, and the removal of another identifier of the profile took it out, in a run whose source has
 //	           identifiers alone, so that it could not say that both are one person.
-//	halved:    the same in a run that wanted neither identifier and carried out one of the two removals, because it failed between them or
-//	           because the guard held one. To allow for it, everybody whose removal did not go through would have to be sent again when the source
-//	           wants them back.
+//	halved:    the same in a run that was not to fill the cohort, such as Erase, and was told of one of the two identifiers.
 //
 // Untold is no excuse if the removal had been held back by the guard when the addition was sent: the library knew that it would still come.
 //
@@ -32,8 +30,8 @@ import (
 //
 //	moved:     no identifier that matches it now was added and not removed since. Its membership came along from an identifier that it lost, from a
 //	           device that counts no more since it is identified, or from a profile that was merged into it. It is counted apart where the caller
-//	           names the profile all the same, in a row of somebody on the do-not-send list or to Erase: neither sends a removal by an
-//	           identifier that the ledger does not have.
+//	           names the profile all the same, in a row of somebody on the do-not-send list: when the removal of the former identifier is long past,
+//	           nothing tells that there is anybody to remove. For Erase it is no excuse.
 //
 // Whether something was added or removed is told by the fake, by what took effect and not by what was answered, so that a ledger that forgets or
 // invents is no excuse. Each excuse that was needed is counted.
@@ -91,6 +89,8 @@ type view struct {
 	byID       map[identity.ID]*row
 	byProfile  map[string]*row
 	told       map[string]bool // profiles of whom the source names identifiers only to keep them out
+	out        []row           // the rows that do
+	audience   bool            // it is an audience, and not only what a call has to remove
 	read       int
 	rejected   int
 	suppressed int
@@ -165,9 +165,9 @@ func (b *book) remove(v *view, id identity.ID, owner string) {
 			switch {
 			case s.beside[id]:
 				s.loss = owed
-			case r == nil || r.chosen != other:
+			case (r == nil || r.chosen != other) && !v.audience:
 				s.loss = halved
-			case v.people:
+			case v.people || r == nil || r.chosen != other:
 				s.loss = owed
 			default:
 				s.loss = untold
@@ -180,6 +180,7 @@ func (b *book) remove(v *view, id identity.ID, owner string) {
 // difference is what a run has to change, worked out from the ledger and the source.
 type difference struct {
 	adds, repeats, kept, removals []identity.ID
+	also                          []identity.ID // removed although the ledger does not name them
 	twins                         int // of the repeats, those that would be kept but for a removal
 }
 
@@ -188,6 +189,12 @@ func differenceOf(members map[identity.ID]ledger.State, v *view) difference {
 	for id := range members {
 		if v.byID[id] == nil {
 			d.removals = append(d.removals, id)
+		}
+	}
+	for _, r := range v.out {
+		known := slices.ContainsFunc(r.others, func(id identity.ID) bool { return slices.Contains(d.removals, id) })
+		if known && members[r.chosen] == ledger.Out && !slices.Contains(d.also, r.chosen) {
+			d.also = append(d.also, r.chosen)
 		}
 	}
 	for _, r := range v.rows {
