@@ -57,10 +57,11 @@ func (t *task) sync(c Cohort, audience Audience) error {
 	if err != nil {
 		return err
 	}
+	t.adds, t.removals = t.report.Rows.Added, d.Removals.Count
 	if err := t.findAlso(d); err != nil {
 		return err
 	}
-	t.adds, t.removals = t.report.Rows.Added, d.Removals.Count+len(t.also)
+	t.removals += len(t.also)
 	if t.emptyUnapproved(d) {
 		t.report.Removals.Held = t.removals
 		return &EmptySourceError{CohortID: c.ID, Removals: d.Removals.Count}
