@@ -181,7 +181,7 @@ func (b *book) remove(v *view, id identity.ID, owner string) {
 type difference struct {
 	adds, repeats, kept, removals []identity.ID
 	also                          []identity.ID // removed although the ledger does not name them
-	twins                         int // of the repeats, those that would be kept but for a removal
+	twins                         int           // of the repeats, those that would be kept but for a removal
 }
 
 func differenceOf(members map[identity.ID]ledger.State, v *view) difference {
