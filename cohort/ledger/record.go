@@ -58,6 +58,29 @@ func packText(dst []byte, value string, text, lower, upper class) (class, []byte
 	return text, append(dst, value...)
 }
 
+// appendID appends the record of an identifier in the form in which records follow each other, as pack and appendRecord do together.
+func appendID(dst []byte, id identity.ID) (class, []byte) {
+	start := len(dst)
+	value, kind := id.Value(), id.Kind()
+	if kind == identity.AliasKind || len(value) == uuidSize {
+		c, packed := pack(dst, id)
+		if c.packed() {
+			return c, packed
+		}
+		record := packed[start:]
+		packed = binary.AppendUvarint(packed, uint64(len(record))) // for its room
+		size := len(packed) - start - len(record)
+		copy(packed[start+size:], record)
+		binary.PutUvarint(packed[start:], uint64(len(record)))
+		return c, packed
+	}
+	dst = append(binary.AppendUvarint(dst, uint64(len(value))), value...)
+	if kind == identity.DeviceIDKind {
+		return deviceText, dst
+	}
+	return externalText, dst
+}
+
 // unpack returns the identifier of a record, and false if no identifier has this record.
 func unpack(c class, record []byte) (identity.ID, bool) {
 	switch c {
@@ -140,28 +163,38 @@ func packUUID(dst []byte, s string) ([]byte, spelling) {
 	if s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
 		return dst, noUUID
 	}
-	text := [4]uint64{
-		word(s[0:8]), half(s[9:13]) | half(s[14:18])<<32, half(s[19:23]) | half(s[24:28])<<32, word(s[28:36]),
+	var low, high uint64
+	var wrong spellings
+	low, wrong = wrong.nibbles(word(s[0:8]))
+	more, wrong := wrong.nibbles(half(s[9:13]) | half(s[14:18])<<32)
+	low |= more << 32
+	high, wrong = wrong.nibbles(half(s[19:23]) | half(s[24:28])<<32)
+	more, wrong = wrong.nibbles(word(s[28:36]))
+	high |= more << 32
+	is := lowerUUID // and also one without letters
+	if wrong.lower != 0 {
+		if wrong.upper != 0 {
+			return dst, noUUID
+		}
+		is = upperUUID
 	}
-	var wrong [2]uint64
-	for _, w := range text {
-		n := (w&nibbles + 9*(w>>6&ones)) & nibbles
-		letters := (n + sixes) >> 4 & ones
-		wrong[0] |= w ^ (n + digits + letters*toLower)
-		wrong[1] |= w ^ (n + digits + letters*toUpper)
-		// Bring the eight nibbles together, first those of a byte, then the bytes.
-		n = (n<<4 | n>>8) & evenByte
-		n = (n | n>>8) & evenPair
-		dst = binary.LittleEndian.AppendUint32(dst, uint32(n|n>>16))
-	}
-	switch {
-	case wrong[0] == 0:
-		return dst, lowerUUID // and also one without letters
-	case wrong[1] == 0:
-		return dst, upperUUID
-	default:
-		return dst[:len(dst)-packedSize], noUUID
-	}
+	return binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(dst, low), high), is
+}
+
+// spellings has for each spelling bits that say where a text is spelt otherwise.
+type spellings struct{ lower, upper uint64 }
+
+// nibbles returns the four bytes that eight hexadecimal digits stand for.
+func (wrong spellings) nibbles(w uint64) (uint64, spellings) {
+	n := (w&nibbles + 9*(w>>6&ones)) & nibbles
+	letters := (n + sixes) >> 4 & ones
+	upper := n + digits + letters*toUpper
+	wrong.upper |= w ^ upper
+	wrong.lower |= w ^ (upper + letters<<5)
+	// Bring the nibbles together, first those of a byte, then the bytes.
+	n = (n<<4 | n>>8) & evenByte
+	n = (n | n>>8) & evenPair
+	return uint64(uint32(n | n>>16)), wrong
 }
 
 // unpackUUID spells a UUID.
@@ -214,6 +247,12 @@ func (seed hashSeed) hash(c class, record []byte) uint64 {
 		h = mix(binary.LittleEndian.Uint64(tail[:])^prime1^h, binary.LittleEndian.Uint64(tail[8:])^prime2^h)
 	}
 	return mix(h^prime3, prime1)
+}
+
+// hashPacked is hash for the record of a packed class, in two words.
+func (seed hashSeed) hashPacked(c class, low, high uint64) uint64 {
+	h := uint64(seed) ^ uint64(c)<<56 ^ packedSize
+	return mix(mix(low^prime1^h, high^prime2^h)^prime3, prime1)
 }
 
 type hashSeed uint64

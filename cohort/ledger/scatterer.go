@@ -2,13 +2,14 @@ package ledger
 
 import (
 	"context"
+	"encoding/binary"
 
 	"github.com/cohortkit/cohortkit/identity"
 )
 
-// scatterer packs the wanted and cuts them into partitions, which takes about as long as to read them from a file does. So the source is read in the
-// goroutine of the caller, which gathers identifiers in blocks, and another goroutine works on the blocks that are full; it ends with end. There are
-// blockCount blocks, however long the source is.
+// scatterer packs the wanted and cuts them into partitions. The source is read in the goroutine of the caller, where each identifier is packed while it
+// is at hand. The records are gathered in blocks, and another goroutine works on the blocks that are full; it ends with end. There are blockCount
+// blocks, however long the source is.
 type scatterer struct {
 	comparison *comparison
 	twins      bool   // whether other identifiers matter
@@ -17,16 +18,21 @@ type scatterer struct {
 	empty      chan emptied
 	ended      bool
 
-	// of the goroutine, and of finish after it
-	record []byte
-	twin   []byte
+	twin []byte // of the goroutine, and of finish after it
 }
 
 // block is some of the wanted, one after the other.
 type block struct {
-	ids    []identity.ID
-	ends   []int // of the others of each, if they matter
-	others []identity.ID
+	classes []class
+	records []byte // as appendID wrote them
+	pairs   []pair // where others matter
+}
+
+// pair is an other identifier of somebody wanted.
+type pair struct {
+	other identity.ID
+	row   int // in the block
+	start int // of the record
 }
 
 // emptied is a block that can be filled again, and what went wrong with what it held.
@@ -35,9 +41,10 @@ type emptied struct {
 	err   error
 }
 
-// The blocks are small, but there are several of them: partitions fill, and are written to the file, many at a time, and the source goes on meanwhile.
+// There are several blocks: partitions fill, and are written to the file, many at a time, and the source goes on meanwhile.
 const (
-	blockRows  = 1 << 10 // of the wanted, in a block
+	blockRows  = 4 << 10  // of the wanted, in a block, and others
+	blockBytes = 64 << 10 // of records, which is as many UUIDs
 	blockCount = 8
 )
 
@@ -65,18 +72,28 @@ func (s *scatterer) work() {
 // add takes in somebody.
 func (s *scatterer) add(ctx context.Context, w Wanted) error {
 	b := s.block
-	b.ids = append(b.ids, w.ID)
-	if s.twins {
-		b.others = append(b.others, w.Others...)
-		b.ends = append(b.ends, len(b.others))
+	start := len(b.records)
+	c, records := appendID(b.records, w.ID)
+	b.records, b.classes = records, append(b.classes, c)
+	if len(w.Others) > 0 && s.twins {
+		for _, other := range w.Others {
+			if other != w.ID {
+				b.pairs = append(b.pairs, pair{other, len(b.classes) - 1, start})
+			}
+		}
 	}
-	if len(b.ids) < blockRows {
+	if len(b.classes) < blockRows && len(b.records) < blockBytes && len(b.pairs) < blockRows {
 		return nil
 	}
+	return s.next(ctx)
+}
+
+// next passes the block on, and takes an empty one.
+func (s *scatterer) next(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	s.full <- b
+	s.full <- s.block
 	next := <-s.empty
 	s.block = next.block
 	return next.err
@@ -105,39 +122,68 @@ func (s *scatterer) end() error {
 
 // scatter puts those of a block into their partitions, and empties it.
 func (s *scatterer) scatter(b *block) error {
-	start := 0
-	for i, id := range b.ids {
-		c, record := pack(s.record[:0], id)
-		s.record = record
-		if err := s.want(c, record); err != nil {
+	for _, p := range b.pairs {
+		c := b.classes[p.row]
+		record, _, _ := cutRecord(b.records[p.start:], c)
+		if err := s.pair(p.other, c, record); err != nil {
 			return err
 		}
-		if !s.twins {
-			continue
-		}
-		for _, other := range b.others[start:b.ends[i]] {
-			if other == id {
-				continue
-			}
-			if err := s.pair(other, c, record); err != nil {
-				return err
-			}
-		}
-		start = b.ends[i]
 	}
-	b.ids, b.ends, b.others = b.ids[:0], b.ends[:0], b.others[:0]
+	rest := b.records
+	for classes := b.classes; len(classes) > 0; {
+		c, n := classes[0], 1
+		for n < len(classes) && classes[n] == c {
+			n++
+		}
+		classes = classes[n:]
+		var err error
+		if c.packed() {
+			err = s.wantPacked(c, rest[:n*packedSize])
+			rest = rest[n*packedSize:]
+		} else {
+			rest, err = s.wantText(c, rest, n)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	clear(b.pairs)
+	b.classes, b.records, b.pairs = b.classes[:0], b.records[:0], b.pairs[:0]
 	return nil
 }
 
-// want notes that a record is wanted.
-func (s *scatterer) want(c class, record []byte) error {
-	scratch := s.comparison.scratch
-	b := scratch.open(wantedStream, c, partitionOf(s.comparison.seed.hash(c, record)))
-	if err := scratch.room(b, lengthSize+len(record)); err != nil {
-		return err
+// wantPacked notes that the records of a packed class are wanted.
+func (s *scatterer) wantPacked(c class, records []byte) error {
+	scratch, seed := s.comparison.scratch, s.comparison.seed
+	bins := scratch.all(wantedStream, c)
+	for ; len(records) >= packedSize; records = records[packedSize:] {
+		low, high := binary.LittleEndian.Uint64(records), binary.LittleEndian.Uint64(records[8:])
+		b := &bins[partitionOf(seed.hashPacked(c, low, high))]
+		if cap(b.tail)-len(b.tail) < packedSize {
+			if err := scratch.room(b, packedSize); err != nil {
+				return err
+			}
+		}
+		b.tail = binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(b.tail, low), high)
 	}
-	b.tail = appendRecord(b.tail, c, record)
 	return nil
+}
+
+// wantText notes that the first n of these records are wanted, and returns the others.
+func (s *scatterer) wantText(c class, records []byte, n int) (rest []byte, err error) {
+	scratch, seed := s.comparison.scratch, s.comparison.seed
+	bins := scratch.all(wantedStream, c)
+	for range n {
+		record, rest, _ := cutRecord(records, c)
+		whole := records[:len(records)-len(rest)]
+		b := &bins[partitionOf(seed.hash(c, record))]
+		if err := scratch.room(b, len(whole)); err != nil {
+			return nil, err
+		}
+		b.tail = append(b.tail, whole...)
+		records = rest
+	}
+	return records, nil
 }
 
 // pair notes that a record that is wanted has another identifier.
