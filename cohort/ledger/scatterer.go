@@ -24,7 +24,8 @@ type scatterer struct {
 // block is some of the wanted, one after the other.
 type block struct {
 	classes []class
-	records []byte // as appendID wrote them
+	records []byte // as appendID wrote them, up to used
+	used    int    // apart, since a number is stored faster than a slice while memory is being freed
 	pairs   []pair // where others matter
 }
 
@@ -72,9 +73,13 @@ func (s *scatterer) work() {
 // add takes in somebody.
 func (s *scatterer) add(ctx context.Context, w Wanted) error {
 	b := s.block
-	start := len(b.records)
-	c, records := appendID(b.records, w.ID)
-	b.records, b.classes = records, append(b.classes, c)
+	start := b.used
+	c, records := appendID(b.records[:start], w.ID)
+	if len(records) > len(b.records) {
+		b.records = records[:cap(records)]
+	}
+	b.used = len(records)
+	b.classes = append(b.classes, c)
 	if len(w.Others) > 0 && s.twins {
 		for _, other := range w.Others {
 			if other != w.ID {
@@ -82,7 +87,7 @@ func (s *scatterer) add(ctx context.Context, w Wanted) error {
 			}
 		}
 	}
-	if len(b.classes) < blockRows && len(b.records) < blockBytes && len(b.pairs) < blockRows {
+	if len(b.classes) < blockRows && b.used < blockBytes && len(b.pairs) < blockRows {
 		return nil
 	}
 	return s.next(ctx)
@@ -129,7 +134,7 @@ func (s *scatterer) scatter(b *block) error {
 			return err
 		}
 	}
-	rest := b.records
+	rest := b.records[:b.used]
 	for classes := b.classes; len(classes) > 0; {
 		c, n := classes[0], 1
 		for n < len(classes) && classes[n] == c {
@@ -148,7 +153,7 @@ func (s *scatterer) scatter(b *block) error {
 		}
 	}
 	clear(b.pairs)
-	b.classes, b.records, b.pairs = b.classes[:0], b.records[:0], b.pairs[:0]
+	b.classes, b.used, b.pairs = b.classes[:0], 0, b.pairs[:0]
 	return nil
 }
 
@@ -164,7 +169,10 @@ func (s *scatterer) wantPacked(c class, records []byte) error {
 				return err
 			}
 		}
-		b.tail = binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(b.tail, low), high)
+		n := len(b.tail)
+		b.tail = b.tail[:n+packedSize]
+		binary.LittleEndian.PutUint64(b.tail[n:], low)
+		binary.LittleEndian.PutUint64(b.tail[n+8:], high)
 	}
 	return nil
 }
