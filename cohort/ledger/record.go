@@ -128,6 +128,10 @@ func cutRecord(data []byte, c class) (record, rest []byte, ok bool) {
 		}
 		return data[:packedSize:packedSize], data[packedSize:], true
 	}
+	if len(data) > 0 && int(data[0]) < min(len(data), 0x80) { // one byte of length
+		end := 1 + int(data[0])
+		return data[1:end:end], data[end:], true
+	}
 	length, n := binary.Uvarint(data)
 	if n <= 0 || length > uint64(len(data)-n) {
 		return nil, nil, false
@@ -237,14 +241,20 @@ func half(s string) uint64 {
 // identifiers that meet in one partition.
 func (seed hashSeed) hash(c class, record []byte) uint64 {
 	h := uint64(seed) ^ uint64(c)<<56 ^ uint64(len(record))
+	whole := record
 	for len(record) >= packedSize {
 		h = mix(binary.LittleEndian.Uint64(record)^prime1^h, binary.LittleEndian.Uint64(record[8:])^prime2^h)
 		record = record[packedSize:]
 	}
-	if len(record) > 0 {
-		var tail [packedSize]byte
-		copy(tail[:], record)
-		h = mix(binary.LittleEndian.Uint64(tail[:])^prime1^h, binary.LittleEndian.Uint64(tail[8:])^prime2^h)
+	if n := len(record); n > 0 {
+		if n < len(whole) { // the rest, together with some bytes that come again
+			record = whole[len(whole)-packedSize:]
+		} else {
+			var tail [packedSize]byte
+			copy(tail[:], record)
+			record = tail[:]
+		}
+		h = mix(binary.LittleEndian.Uint64(record)^prime1^h, binary.LittleEndian.Uint64(record[8:])^prime2^h)
 	}
 	return mix(h^prime3, prime1)
 }

@@ -10,7 +10,8 @@ const (
 	// the memory is that of the largest: 10 million UUIDs take 0.3 MB each, 100 million 3 MB.
 	partitions = 512
 	// chunkSize is how many bytes of a partition are gathered in memory before they go to the file.
-	chunkSize = 8 << 10
+	chunkSize = 16 << 10
+	smallTail = 256 // what is gathered at first
 )
 
 func partitionOf(hash uint64) int { return int(hash >> (64 - 9)) }
@@ -101,12 +102,9 @@ func (s *scratch) room(b *bin, n int) error {
 		return nil
 	}
 	if len(b.tail)+n <= chunkSize {
-		// Most bins of a small cohort stay small, those of a large one fill up.
-		size := 256
-		if len(b.tail) > 0 {
-			size = chunkSize
-		}
-		b.tail = append(make([]byte, 0, max(size, n)), b.tail...)
+		// Most bins of a small cohort stay small, and so do those of a small difference; those of the wanted of a large cohort fill up.
+		size := max(smallTail, min(2*cap(b.tail), chunkSize), len(b.tail)+n)
+		b.tail = append(make([]byte, 0, size), b.tail...)
 		return nil
 	}
 	if err := s.spill(b); err != nil {
@@ -179,6 +177,15 @@ func (s *scratch) load(dst []byte, b *bin) ([]byte, error) {
 		}
 	}
 	return append(dst, b.tail...), nil
+}
+
+// forget drops the records of a partition and stream that are in memory, when nobody asks for any of them again.
+func (s *scratch) forget(st stream, partition int) {
+	for _, bins := range s.bins[st] {
+		if bins != nil {
+			bins[partition] = bin{}
+		}
+	}
 }
 
 // empty forgets the records of all streams and gives the space in the file back.

@@ -56,10 +56,10 @@ func (t *table) load(s section) {
 		t.flags[first+i] = flags(s.state)
 	}
 	t.spread()
+	mask := uint64(len(t.slots) - 1)
 	if t.class.packed() {
-		mask := uint64(len(t.slots) - 1)
-		for i := first; i < len(t.flags); i++ {
-			at := t.seed.hash(t.class, t.record(i)) & mask
+		for i, records := first, t.data[start:]; len(records) >= packedSize; i, records = i+1, records[packedSize:] {
+			at := t.seed.hashPacked(t.class, binary.LittleEndian.Uint64(records), binary.LittleEndian.Uint64(records[8:])) & mask
 			for t.slots[at] != 0 {
 				at = (at + 1) & mask
 			}
@@ -71,9 +71,24 @@ func (t *table) load(s section) {
 		t.starts = append(t.starts, uint32(start))
 		record, rest, _ := cutRecord(t.data[start:], t.class)
 		start = len(t.data) - len(rest)
-		at, _ := t.find(record, t.seed.hash(t.class, record))
+		at := t.seed.hash(t.class, record) & mask
+		for t.slots[at] != 0 {
+			at = (at + 1) & mask
+		}
 		t.slots[at] = uint32(i + 1)
 	}
+}
+
+// want notes that the records of data are wanted. It returns how many of them were wanted before.
+func (t *table) want(data []byte) (duplicate int) {
+	for len(data) > 0 {
+		record, rest, _ := cutRecord(data, t.class)
+		data = rest
+		f := &t.flags[t.number(record)]
+		duplicate += int(*f & isWanted / isWanted)
+		*f |= isWanted
+	}
+	return duplicate
 }
 
 // find returns the slot of a record and its number, or the free slot where it belongs and a negative number.
