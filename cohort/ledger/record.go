@@ -48,37 +48,42 @@ func pack(dst []byte, id identity.ID) (class, []byte) {
 
 func packText(dst []byte, value string, text, lower, upper class) (class, []byte) {
 	if len(value) == uuidSize {
-		if packed, spelling := packUUID(dst, value); spelling != noUUID {
-			if spelling == lowerUUID {
-				return lower, packed
-			}
+		low, high, spelling := packUUID(value)
+		packed := binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(dst, low), high)
+		switch spelling {
+		case lowerUUID:
+			return lower, packed
+		case upperUUID:
 			return upper, packed
 		}
 	}
 	return text, append(dst, value...)
 }
 
-// appendID appends the record of an identifier in the form in which records follow each other, as pack and appendRecord do together.
-func appendID(dst []byte, id identity.ID) (class, []byte) {
-	start := len(dst)
-	value, kind := id.Value(), id.Kind()
-	if kind == identity.AliasKind || len(value) == uuidSize {
-		c, packed := pack(dst, id)
-		if c.packed() {
-			return c, packed
-		}
-		record := packed[start:]
-		packed = binary.AppendUvarint(packed, uint64(len(record))) // for its room
-		size := len(packed) - start - len(record)
-		copy(packed[start+size:], record)
-		binary.PutUvarint(packed[start:], uint64(len(record)))
-		return c, packed
+// appendText appends the record that an identifier has as text, in the form in which records follow each other.
+func appendText(dst []byte, id identity.ID) (class, []byte) {
+	value := id.Value()
+	switch id.Kind() {
+	case identity.AliasKind:
+		alias, _ := id.Alias()
+		var space [lengthSize]byte
+		length := binary.AppendUvarint(space[:0], uint64(len(alias.Label)))
+		dst = binary.AppendUvarint(dst, uint64(len(length)+len(alias.Label)+len(value)))
+		dst = append(append(dst, length...), alias.Label...)
+		return aliasText, append(dst, value...)
+	case identity.DeviceIDKind:
+		return deviceText, append(binary.AppendUvarint(dst, uint64(len(value))), value...)
+	default:
+		return externalText, append(binary.AppendUvarint(dst, uint64(len(value))), value...)
 	}
-	dst = append(binary.AppendUvarint(dst, uint64(len(value))), value...)
-	if kind == identity.DeviceIDKind {
-		return deviceText, dst
+}
+
+// packedOf returns the class of the identifier whose record as text has this class, if its record is that of a UUID so spelt.
+func packedOf(text class, s spelling) class {
+	if text == deviceText {
+		return deviceLower + class(s-lowerUUID)
 	}
-	return externalText, dst
+	return externalLower + class(s-lowerUUID)
 }
 
 // unpack returns the identifier of a record, and false if no identifier has this record.
@@ -161,44 +166,41 @@ const (
 	evenPair = 0x0000ffff0000ffff
 )
 
-// packUUID appends the 16 bytes of a UUID of 36 characters to dst. It takes what the text seems to say and spells it anew: only if
+// packUUID returns the 16 bytes of a UUID of 36 characters, in two words. It takes what the text seems to say and spells it anew: only if
 // that gives the same text it was a UUID.
-func packUUID(dst []byte, s string) ([]byte, spelling) {
-	if s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
-		return dst, noUUID
+func packUUID[T string | []byte](s T) (low, high uint64, is spelling) {
+	if len(s) != uuidSize || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
+		return 0, 0, noUUID
 	}
-	var low, high uint64
-	var wrong spellings
-	low, wrong = wrong.nibbles(word(s[0:8]))
-	more, wrong := wrong.nibbles(half(s[9:13]) | half(s[14:18])<<32)
-	low |= more << 32
-	high, wrong = wrong.nibbles(half(s[19:23]) | half(s[24:28])<<32)
-	more, wrong = wrong.nibbles(word(s[28:36]))
-	high |= more << 32
-	is := lowerUUID // and also one without letters
-	if wrong.lower != 0 {
-		if wrong.upper != 0 {
-			return dst, noUUID
+	a, lower, upper := nibblesOf(word(s[0:8]))
+	b, notLower, notUpper := nibblesOf(half(s[9:13]) | half(s[14:18])<<32)
+	lower, upper = lower|notLower, upper|notUpper
+	c, notLower, notUpper := nibblesOf(half(s[19:23]) | half(s[24:28])<<32)
+	lower, upper = lower|notLower, upper|notUpper
+	d, notLower, notUpper := nibblesOf(word(s[28:36]))
+	lower, upper = lower|notLower, upper|notUpper
+	is = lowerUUID // and also one without letters
+	if lower != 0 {
+		if is = upperUUID; upper != 0 {
+			return 0, 0, noUUID
 		}
-		is = upperUUID
 	}
-	return binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(dst, low), high), is
+	return gather(a) | gather(b)<<32, gather(c) | gather(d)<<32, is
 }
 
-// spellings has for each spelling bits that say where a text is spelt otherwise.
-type spellings struct{ lower, upper uint64 }
-
-// nibbles returns the four bytes that eight hexadecimal digits stand for.
-func (wrong spellings) nibbles(w uint64) (uint64, spellings) {
-	n := (w&nibbles + 9*(w>>6&ones)) & nibbles
+// nibblesOf returns the values of eight hexadecimal digits, and in which bits they are not spelt in lower case, and in upper case.
+func nibblesOf(w uint64) (n, notLower, notUpper uint64) {
+	n = (w&nibbles + 9*(w>>6&ones)) & nibbles
 	letters := (n + sixes) >> 4 & ones
 	upper := n + digits + letters*toUpper
-	wrong.upper |= w ^ upper
-	wrong.lower |= w ^ (upper + letters<<5)
-	// Bring the nibbles together, first those of a byte, then the bytes.
+	return n, w ^ (upper + letters*(toLower-toUpper)), w ^ upper
+}
+
+// gather brings nibbles together, first those of a byte, then the bytes.
+func gather(n uint64) uint64 {
 	n = (n<<4 | n>>8) & evenByte
 	n = (n | n>>8) & evenPair
-	return uint64(uint32(n | n>>16)), wrong
+	return uint64(uint32(n | n>>16))
 }
 
 // unpackUUID spells a UUID.
@@ -226,12 +228,13 @@ func unpackUUID(record []byte, s spelling) string {
 }
 
 // word returns the eight bytes of s, half the four. The compiler makes one load of each.
-func word(s string) uint64 {
+func word[T string | []byte](s T) uint64 {
 	_ = s[7]
-	return half(s) | half(s[4:])<<32
+	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
 }
 
-func half(s string) uint64 {
+func half[T string | []byte](s T) uint64 {
 	_ = s[3]
 	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24
 }

@@ -7,9 +7,9 @@ import (
 	"github.com/cohortkit/cohortkit/identity"
 )
 
-// scatterer packs the wanted and cuts them into partitions. The source is read in the goroutine of the caller, where each identifier is packed while it
-// is at hand. The records are gathered in blocks, and another goroutine works on the blocks that are full; it ends with end. There are blockCount
-// blocks, however long the source is.
+// scatterer packs the wanted and cuts them into partitions, which takes about as long as to read them from a file does. So the source is read in the
+// goroutine of the caller, which copies identifiers into blocks, and another goroutine works on the blocks that are full; it ends with end. There are
+// blockCount blocks, however long the source is.
 type scatterer struct {
 	comparison *comparison
 	twins      bool   // whether other identifiers matter
@@ -24,7 +24,7 @@ type scatterer struct {
 // block is some of the wanted, one after the other.
 type block struct {
 	classes []class
-	records []byte // as appendID wrote them, up to used
+	records []byte // as appendText wrote them, up to used
 	used    int    // apart, since a number is stored faster than a slice while memory is being freed
 	pairs   []pair // where others matter
 }
@@ -44,8 +44,8 @@ type emptied struct {
 
 // There are several blocks: partitions fill, and are written to the file, many at a time, and the source goes on meanwhile.
 const (
-	blockRows  = 4 << 10  // of the wanted, in a block, and others
-	blockBytes = 64 << 10 // of records, which is as many UUIDs
+	blockRows  = 4 << 10   // of the wanted, in a block, and others
+	blockBytes = 128 << 10 // of records, a little less than so many UUIDs
 	blockCount = 8
 )
 
@@ -74,7 +74,7 @@ func (s *scatterer) work() {
 func (s *scatterer) add(ctx context.Context, w Wanted) error {
 	b := s.block
 	start := b.used
-	c, records := appendID(b.records[:start], w.ID)
+	c, records := appendText(b.records[:start], w.ID)
 	if len(records) > len(b.records) {
 		b.records = records[:cap(records)]
 	}
@@ -130,25 +130,32 @@ func (s *scatterer) scatter(b *block) error {
 	for _, p := range b.pairs {
 		c := b.classes[p.row]
 		record, _, _ := cutRecord(b.records[p.start:], c)
+		var packed [packedSize]byte
+		if c != aliasText {
+			if low, high, is := packUUID(record); is != noUUID {
+				binary.LittleEndian.PutUint64(packed[:], low)
+				binary.LittleEndian.PutUint64(packed[8:], high)
+				c, record = packedOf(c, is), packed[:]
+			}
+		}
 		if err := s.pair(p.other, c, record); err != nil {
 			return err
 		}
 	}
 	rest := b.records[:b.used]
-	for classes := b.classes; len(classes) > 0; {
-		c, n := classes[0], 1
-		for n < len(classes) && classes[n] == c {
-			n++
+	for _, c := range b.classes {
+		record, after, _ := cutRecord(rest, c)
+		whole := rest[:len(rest)-len(after)]
+		rest = after
+		if len(record) == uuidSize && c != aliasText {
+			if low, high, is := packUUID(record); is != noUUID {
+				if err := s.wantPacked(packedOf(c, is), low, high); err != nil {
+					return err
+				}
+				continue
+			}
 		}
-		classes = classes[n:]
-		var err error
-		if c.packed() {
-			err = s.wantPacked(c, rest[:n*packedSize])
-			rest = rest[n*packedSize:]
-		} else {
-			rest, err = s.wantText(c, rest, n)
-		}
-		if err != nil {
+		if err := s.wantText(c, record, whole); err != nil {
 			return err
 		}
 	}
@@ -157,41 +164,31 @@ func (s *scatterer) scatter(b *block) error {
 	return nil
 }
 
-// wantPacked notes that the records of a packed class are wanted.
-func (s *scatterer) wantPacked(c class, records []byte) error {
-	scratch, seed := s.comparison.scratch, s.comparison.seed
-	bins := scratch.all(wantedStream, c)
-	for ; len(records) >= packedSize; records = records[packedSize:] {
-		low, high := binary.LittleEndian.Uint64(records), binary.LittleEndian.Uint64(records[8:])
-		b := &bins[partitionOf(seed.hashPacked(c, low, high))]
-		if cap(b.tail)-len(b.tail) < packedSize {
-			if err := scratch.room(b, packedSize); err != nil {
-				return err
-			}
+// wantPacked notes that a record of a packed class is wanted.
+func (s *scatterer) wantPacked(c class, low, high uint64) error {
+	scratch := s.comparison.scratch
+	b := scratch.open(wantedStream, c, partitionOf(s.comparison.seed.hashPacked(c, low, high)))
+	if cap(b.tail)-len(b.tail) < packedSize {
+		if err := scratch.room(b, packedSize); err != nil {
+			return err
 		}
-		n := len(b.tail)
-		b.tail = b.tail[:n+packedSize]
-		binary.LittleEndian.PutUint64(b.tail[n:], low)
-		binary.LittleEndian.PutUint64(b.tail[n+8:], high)
 	}
+	n := len(b.tail)
+	b.tail = b.tail[:n+packedSize]
+	binary.LittleEndian.PutUint64(b.tail[n:], low)
+	binary.LittleEndian.PutUint64(b.tail[n+8:], high)
 	return nil
 }
 
-// wantText notes that the first n of these records are wanted, and returns the others.
-func (s *scatterer) wantText(c class, records []byte, n int) (rest []byte, err error) {
-	scratch, seed := s.comparison.scratch, s.comparison.seed
-	bins := scratch.all(wantedStream, c)
-	for range n {
-		record, rest, _ := cutRecord(records, c)
-		whole := records[:len(records)-len(rest)]
-		b := &bins[partitionOf(seed.hash(c, record))]
-		if err := scratch.room(b, len(whole)); err != nil {
-			return nil, err
-		}
-		b.tail = append(b.tail, whole...)
-		records = rest
+// wantText notes that a record of another class is wanted; whole is the record with its length.
+func (s *scatterer) wantText(c class, record, whole []byte) error {
+	scratch := s.comparison.scratch
+	b := scratch.open(wantedStream, c, partitionOf(s.comparison.seed.hash(c, record)))
+	if err := scratch.room(b, len(whole)); err != nil {
+		return err
 	}
-	return records, nil
+	b.tail = append(b.tail, whole...)
+	return nil
 }
 
 // pair notes that a record that is wanted has another identifier.

@@ -66,15 +66,10 @@ func (s *scratch) bin(st stream, c class, partition int) *bin {
 
 // open returns the bin of a partition for writing.
 func (s *scratch) open(st stream, c class, partition int) *bin {
-	return &s.all(st, c)[partition]
-}
-
-// all returns the bins of all partitions for writing.
-func (s *scratch) all(st stream, c class) []bin {
 	if s.bins[st][c] == nil {
 		s.bins[st][c] = make([]bin, partitions)
 	}
-	return s.bins[st][c]
+	return &s.bins[st][c][partition]
 }
 
 // reserve makes sure that the bins of a stream can be written to from several goroutines, each with partitions of its own.
