@@ -174,6 +174,24 @@ func (s *scratch) load(dst []byte, b *bin) ([]byte, error) {
 	return append(dst, b.tail...), nil
 }
 
+// shed moves what a stream holds to the file, unless it is little, so that the streams that follow have the memory.
+func (s *scratch) shed(st stream) error {
+	const little = 1 << 10
+	for _, bins := range s.bins[st] {
+		for i := range bins {
+			b := &bins[i]
+			if cap(b.tail) <= little {
+				continue
+			}
+			if err := s.spill(b); err != nil {
+				return err
+			}
+			b.tail = nil
+		}
+	}
+	return nil
+}
+
 // forget drops the records of a partition and stream that are in memory, when nobody asks for any of them again.
 func (s *scratch) forget(st stream, partition int) {
 	for _, bins := range s.bins[st] {
