@@ -302,6 +302,17 @@ func (c Change) validate() error {
 	return nil
 }
 
+// validateMember does the same for a change of this identifier, and makes none where that is not needed.
+func validateMember(id identity.ID) error {
+	if err := id.Validate(); err != nil {
+		return err
+	}
+	if id.Kind() != identity.AliasKind && len(id.Value()) < maxIdentifierBytes/2 { // surely not too long
+		return nil
+	}
+	return Add(id).validate()
+}
+
 // hashOf tells members apart. Equal hashes of different members are possible, and allowed for.
 func hashOf(seed maphash.Seed, c Change) uint64 {
 	hash := maphash.String(seed, c.value)

@@ -14,8 +14,9 @@ import (
 // Audience is who is wanted in a cohort. Make one with [People] or [Identifiers]; the zero value is not valid. Each run ranges over the source
 // once, so an Audience is good for one run unless its sequence can be ranged over again. It prints what it is made of, and nobody who is in it.
 type Audience struct {
-	rows    iter.Seq2[ledger.Wanted, error]
-	rules   string // the fingerprint, or "" if nobody chose by rules
+	people  iter.Seq2[ledger.Wanted, error]
+	ids     iter.Seq2[identity.ID, error] // in place of people
+	rules   string                        // the fingerprint, or "" if nobody chose by rules
 	invalid error
 }
 
@@ -50,13 +51,13 @@ func People(rules identity.Rules, people iter.Seq2[identity.Person, error]) Audi
 			}
 		}
 	}
-	return Audience{rows: rows, rules: rules.Fingerprint()}
+	return Audience{people: rows, rules: rules.Fingerprint()}
 }
 
 // appendOthers appends the identifiers of a person, other than the chosen one, that may ever have been sent.
 func appendOthers(dst []identity.ID, person identity.Person, chosen identity.ID) []identity.ID {
 	other := func(id identity.ID) {
-		if id != chosen && Add(id).validate() == nil {
+		if id != chosen && validateMember(id) == nil {
 			dst = append(dst, id)
 		}
 	}
@@ -89,17 +90,11 @@ func Identifiers(ids iter.Seq2[identity.ID, error]) Audience {
 	if ids == nil {
 		return Audience{invalid: &InvalidError{Field: "identifiers", Problem: "are nil", Next: "give a sequence; to empty a cohort, use Drain"}}
 	}
-	return Audience{rows: func(yield func(ledger.Wanted, error) bool) {
-		for id, err := range ids {
-			if !yield(ledger.Wanted{ID: id}, err) {
-				return
-			}
-		}
-	}}
+	return Audience{ids: ids}
 }
 
 func (a Audience) validate() error {
-	if a.rows == nil && a.invalid == nil {
+	if a.people == nil && a.ids == nil && a.invalid == nil {
 		return &InvalidError{Field: "audience", Problem: "is the zero value", Next: "make it with People or Identifiers"}
 	}
 	return a.invalid
@@ -108,12 +103,12 @@ func (a Audience) validate() error {
 // String says what the audience is made of: "an audience of identifiers".
 func (a Audience) String() string {
 	switch {
-	case a.rows == nil:
-		return "no valid audience"
-	case a.rules == "":
+	case a.ids != nil:
 		return "an audience of identifiers"
-	default:
+	case a.people != nil:
 		return "an audience of people, by rules " + a.rules
+	default:
+		return "no valid audience"
 	}
 }
 
@@ -126,42 +121,64 @@ func (a Audience) LogValue() slog.Value { return slog.StringValue(a.String()) }
 // wanted adapts an audience for a ledger: it counts the rows, and passes on those that are to be members.
 func (t *task) wanted(a Audience) iter.Seq2[ledger.Wanted, error] {
 	return func(yield func(ledger.Wanted, error) bool) {
-		rows := &t.report.Rows
-		for w, err := range a.rows {
+		ended := false // with an error, after which nothing may be yielded
+		row := func(w ledger.Wanted, err error) bool {
+			rows := &t.report.Rows
 			rows.Read++
-			if rows.Read%progressRows == 0 {
-				t.config.tell(Progress{CohortID: t.report.CohortID, Rows: rows.Read})
-			}
-			if rows.Read%256 == 0 && t.ctx.Err() != nil {
-				break
+			if rows.Read%pauseRows == 0 && !t.pause() {
+				return false
 			}
 			if err == nil {
-				err = Add(w.ID).validate()
+				err = validateMember(w.ID)
 			}
 			if err != nil {
-				if err := t.config.reject(t.report.CohortID, rows, err); err != nil {
+				if err = t.config.reject(t.report.CohortID, rows, err); err != nil {
+					ended = true
 					yield(ledger.Wanted{}, err)
-					return
 				}
-				continue
+				return err == nil
 			}
-			if t.syncer.suppresses(w) {
+			if t.syncer.suppressed != nil && t.syncer.suppresses(w) {
 				rows.Suppressed++
 				t.note(w)
-				continue
+				return true
 			}
 			if w.ID.Overlong() {
 				t.overlong++
 			}
-			if !yield(w, nil) {
-				return
+			ended = !yield(w, nil)
+			return !ended
+		}
+		// Most audiences are of identifiers, and a sequence around theirs would cost each of them a call.
+		if a.ids != nil {
+			for id, err := range a.ids {
+				if !row(ledger.Wanted{ID: id}, err) {
+					break
+				}
+			}
+		} else {
+			for w, err := range a.people {
+				if !row(w, err) {
+					break
+				}
 			}
 		}
 		// A source that heeds the context may have ended in the middle, without a word: whoever is missing must not count as unwanted.
-		if err := contextError(t.ctx); err != nil {
+		if err := contextError(t.ctx); err != nil && !ended {
 			yield(ledger.Wanted{}, err)
 		}
 	}
+}
+
+// pauseRows is after how many rows a run that is reading looks up: a divisor of progressRows.
+const pauseRows = 1 << 8
+
+// pause tells the progress if it is time to, and reports whether to go on.
+func (t *task) pause() bool {
+	if read := t.report.Rows.Read; read%progressRows == 0 {
+		t.config.tell(Progress{CohortID: t.report.CohortID, Rows: read})
+	}
+	return t.ctx.Err() == nil
 }
 
 // compare reads the audience and returns what has to change. Without a difference the rows that were read count as unprocessed.

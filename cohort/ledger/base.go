@@ -177,6 +177,7 @@ type baseWriter struct {
 	file    file
 	info    baseInfo
 	pending []byte // not yet written
+	start   int    // of the block in it
 	index   []byte
 	blocks  int
 }
@@ -189,18 +190,20 @@ func createBase(d disk, name string, number uint64) (*baseWriter, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &baseWriter{file: f, info: baseInfo{Number: number}, pending: appendBaseHead(nil, number)}, nil
+	return &baseWriter{file: f, info: baseInfo{Number: number}, pending: appendBaseHead(nil, number), start: baseHeadSize}, nil
 }
 
-// block writes the next partition.
-func (w *baseWriter) block(sections []section) error {
-	start := len(w.pending)
-	for _, s := range sections {
-		w.pending = appendSection(w.pending, s)
-		w.info.Members += s.count
-	}
-	w.pending = binary.LittleEndian.AppendUint32(w.pending, blockSum(w.info.Number, w.blocks, w.pending[start:]))
-	w.index = binary.AppendUvarint(w.index, uint64(len(w.pending)-start))
+// section adds a section to the block of the next partition.
+func (w *baseWriter) section(s section) {
+	w.pending = appendSection(w.pending, s)
+	w.info.Members += s.count
+}
+
+// block writes the block of the next partition.
+func (w *baseWriter) block() error {
+	w.pending = binary.LittleEndian.AppendUint32(w.pending, blockSum(w.info.Number, w.blocks, w.pending[w.start:]))
+	w.index = binary.AppendUvarint(w.index, uint64(len(w.pending)-w.start))
+	w.start = len(w.pending)
 	w.blocks++
 	if len(w.pending) < writeSize {
 		return nil
@@ -213,7 +216,7 @@ func (w *baseWriter) flush() error {
 		return err
 	}
 	w.info.Length += int64(len(w.pending))
-	w.pending = w.pending[:0]
+	w.pending, w.start = w.pending[:0], 0
 	return nil
 }
 

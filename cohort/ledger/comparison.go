@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// comparison holds what an entry has, partition by partition, against what is wanted. Nothing of it changes any more once the wanted
-// are scattered, so that its parts can be ranged over while the session goes on.
+// comparison holds what an entry has, partition by partition, against what is wanted. Nothing of it changes any more once it is
+// counted, so that its parts can be ranged over while the session goes on.
 type comparison struct {
 	seed    hashSeed
 	base    *base
@@ -28,6 +28,8 @@ type worker struct {
 	table table
 	block []byte // of the base
 	bytes []byte // of the scratch
+	// changes are the numbers of the records that are in a part.
+	changes []uint32
 }
 
 // counts says what became of the records of a partition.
@@ -103,15 +105,7 @@ func (c *comparison) scattered(w *worker, class class, partition int, logged, wa
 	if w.bytes, err = c.scratch.load(w.bytes[:0], wanted); err != nil {
 		return 0, err
 	}
-	for rest := w.bytes; len(rest) > 0; {
-		var record []byte
-		record, rest, _ = cutRecord(rest, class)
-		i := t.number(record)
-		if t.flags[i]&isWanted != 0 {
-			duplicate++
-		}
-		t.flags[i] |= isWanted
-	}
+	duplicate = t.want(w.bytes)
 	if w.bytes, err = c.scratch.load(w.bytes[:0], c.scratch.bin(againStream, class, partition)); err != nil {
 		return 0, err
 	}
@@ -195,9 +189,15 @@ func (c *comparison) count(ctx context.Context) (counts, error) {
 	c.scratch.reserve(removalStream, addStream, repeatStream)
 	var each [partitions]counts
 	err := c.each(ctx, func(w *worker, partition int) error {
-		return c.partition(w, partition, func(t *table, duplicate int) error {
+		err := c.partition(w, partition, func(t *table, duplicate int) error {
 			n := counts{duplicate: duplicate}
-			for _, f := range t.flags {
+			w.changes = w.changes[:0]
+			for i, f := range t.flags {
+				if f == flags(In)|isWanted { // almost all
+					n.members++
+					n.kept++
+					continue
+				}
 				if f.state() != Out {
 					n.members++
 				}
@@ -205,6 +205,7 @@ func (c *comparison) count(ctx context.Context) (counts, error) {
 				switch {
 				case !changes:
 					n.kept += int(f & isWanted / isWanted)
+					continue
 				case st == removalStream:
 					n.removals++
 				case st == addStream:
@@ -212,23 +213,29 @@ func (c *comparison) count(ctx context.Context) (counts, error) {
 				default:
 					n.repeats++
 				}
+				w.changes = append(w.changes, uint32(i))
 			}
 			each[partition].add(n)
-			if keepShare*(n.removals+n.adds+n.repeats) > len(t.flags)+256 {
+			if keepShare*len(w.changes) > len(t.flags)+256 {
 				c.again[partition] = true
 			}
 			if c.again[partition] {
 				return nil
 			}
-			for i, f := range t.flags {
-				if st, changes := f.part(); changes {
-					if err := c.scratch.append(c.scratch.bin(st, t.class, partition), f.state(), t.class, t.record(i)); err != nil {
-						return err
-					}
+			for _, i := range w.changes {
+				f := t.flags[i]
+				st, _ := f.part()
+				if err := c.scratch.append(c.scratch.bin(st, t.class, partition), f.state(), t.class, t.record(int(i))); err != nil {
+					return err
 				}
 			}
 			return nil
 		})
+		if err == nil && !c.again[partition] {
+			c.scratch.forget(wantedStream, partition) // its parts are kept
+			c.scratch.forget(loggedStream, partition)
+		}
+		return err
 	})
 	var sum counts
 	for _, n := range each {

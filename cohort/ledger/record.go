@@ -48,14 +48,42 @@ func pack(dst []byte, id identity.ID) (class, []byte) {
 
 func packText(dst []byte, value string, text, lower, upper class) (class, []byte) {
 	if len(value) == uuidSize {
-		if packed, spelling := packUUID(dst, value); spelling != noUUID {
-			if spelling == lowerUUID {
-				return lower, packed
-			}
+		low, high, spelling := packUUID(value)
+		packed := binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(dst, low), high)
+		switch spelling {
+		case lowerUUID:
+			return lower, packed
+		case upperUUID:
 			return upper, packed
 		}
 	}
 	return text, append(dst, value...)
+}
+
+// appendText appends the record that an identifier has as text, in the form in which records follow each other.
+func appendText(dst []byte, id identity.ID) (class, []byte) {
+	value := id.Value()
+	switch id.Kind() {
+	case identity.AliasKind:
+		alias, _ := id.Alias()
+		var space [lengthSize]byte
+		length := binary.AppendUvarint(space[:0], uint64(len(alias.Label)))
+		dst = binary.AppendUvarint(dst, uint64(len(length)+len(alias.Label)+len(value)))
+		dst = append(append(dst, length...), alias.Label...)
+		return aliasText, append(dst, value...)
+	case identity.DeviceIDKind:
+		return deviceText, append(binary.AppendUvarint(dst, uint64(len(value))), value...)
+	default:
+		return externalText, append(binary.AppendUvarint(dst, uint64(len(value))), value...)
+	}
+}
+
+// packedOf returns the class of the identifier whose record as text has this class, if its record is that of a UUID so spelt.
+func packedOf(text class, s spelling) class {
+	if text == deviceText {
+		return deviceLower + class(s-lowerUUID)
+	}
+	return externalLower + class(s-lowerUUID)
 }
 
 // unpack returns the identifier of a record, and false if no identifier has this record.
@@ -105,6 +133,10 @@ func cutRecord(data []byte, c class) (record, rest []byte, ok bool) {
 		}
 		return data[:packedSize:packedSize], data[packedSize:], true
 	}
+	if len(data) > 0 && int(data[0]) < min(len(data), 0x80) { // one byte of length
+		end := 1 + int(data[0])
+		return data[1:end:end], data[end:], true
+	}
 	length, n := binary.Uvarint(data)
 	if n <= 0 || length > uint64(len(data)-n) {
 		return nil, nil, false
@@ -134,34 +166,41 @@ const (
 	evenPair = 0x0000ffff0000ffff
 )
 
-// packUUID appends the 16 bytes of a UUID of 36 characters to dst. It takes what the text seems to say and spells it anew: only if
+// packUUID returns the 16 bytes of a UUID of 36 characters, in two words. It takes what the text seems to say and spells it anew: only if
 // that gives the same text it was a UUID.
-func packUUID(dst []byte, s string) ([]byte, spelling) {
-	if s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
-		return dst, noUUID
+func packUUID[T string | []byte](s T) (low, high uint64, is spelling) {
+	if len(s) != uuidSize || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
+		return 0, 0, noUUID
 	}
-	text := [4]uint64{
-		word(s[0:8]), half(s[9:13]) | half(s[14:18])<<32, half(s[19:23]) | half(s[24:28])<<32, word(s[28:36]),
+	a, lower, upper := nibblesOf(word(s[0:8]))
+	b, notLower, notUpper := nibblesOf(half(s[9:13]) | half(s[14:18])<<32)
+	lower, upper = lower|notLower, upper|notUpper
+	c, notLower, notUpper := nibblesOf(half(s[19:23]) | half(s[24:28])<<32)
+	lower, upper = lower|notLower, upper|notUpper
+	d, notLower, notUpper := nibblesOf(word(s[28:36]))
+	lower, upper = lower|notLower, upper|notUpper
+	is = lowerUUID // and also one without letters
+	if lower != 0 {
+		if is = upperUUID; upper != 0 {
+			return 0, 0, noUUID
+		}
 	}
-	var wrong [2]uint64
-	for _, w := range text {
-		n := (w&nibbles + 9*(w>>6&ones)) & nibbles
-		letters := (n + sixes) >> 4 & ones
-		wrong[0] |= w ^ (n + digits + letters*toLower)
-		wrong[1] |= w ^ (n + digits + letters*toUpper)
-		// Bring the eight nibbles together, first those of a byte, then the bytes.
-		n = (n<<4 | n>>8) & evenByte
-		n = (n | n>>8) & evenPair
-		dst = binary.LittleEndian.AppendUint32(dst, uint32(n|n>>16))
-	}
-	switch {
-	case wrong[0] == 0:
-		return dst, lowerUUID // and also one without letters
-	case wrong[1] == 0:
-		return dst, upperUUID
-	default:
-		return dst[:len(dst)-packedSize], noUUID
-	}
+	return gather(a) | gather(b)<<32, gather(c) | gather(d)<<32, is
+}
+
+// nibblesOf returns the values of eight hexadecimal digits, and in which bits they are not spelt in lower case, and in upper case.
+func nibblesOf(w uint64) (n, notLower, notUpper uint64) {
+	n = (w&nibbles + 9*(w>>6&ones)) & nibbles
+	letters := (n + sixes) >> 4 & ones
+	upper := n + digits + letters*toUpper
+	return n, w ^ (upper + letters*(toLower-toUpper)), w ^ upper
+}
+
+// gather brings nibbles together, first those of a byte, then the bytes.
+func gather(n uint64) uint64 {
+	n = (n<<4 | n>>8) & evenByte
+	n = (n | n>>8) & evenPair
+	return uint64(uint32(n | n>>16))
 }
 
 // unpackUUID spells a UUID.
@@ -189,12 +228,13 @@ func unpackUUID(record []byte, s spelling) string {
 }
 
 // word returns the eight bytes of s, half the four. The compiler makes one load of each.
-func word(s string) uint64 {
+func word[T string | []byte](s T) uint64 {
 	_ = s[7]
-	return half(s) | half(s[4:])<<32
+	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
 }
 
-func half(s string) uint64 {
+func half[T string | []byte](s T) uint64 {
 	_ = s[3]
 	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24
 }
@@ -204,16 +244,28 @@ func half(s string) uint64 {
 // identifiers that meet in one partition.
 func (seed hashSeed) hash(c class, record []byte) uint64 {
 	h := uint64(seed) ^ uint64(c)<<56 ^ uint64(len(record))
+	whole := record
 	for len(record) >= packedSize {
 		h = mix(binary.LittleEndian.Uint64(record)^prime1^h, binary.LittleEndian.Uint64(record[8:])^prime2^h)
 		record = record[packedSize:]
 	}
-	if len(record) > 0 {
-		var tail [packedSize]byte
-		copy(tail[:], record)
-		h = mix(binary.LittleEndian.Uint64(tail[:])^prime1^h, binary.LittleEndian.Uint64(tail[8:])^prime2^h)
+	if n := len(record); n > 0 {
+		if n < len(whole) { // the rest, together with some bytes that come again
+			record = whole[len(whole)-packedSize:]
+		} else {
+			var tail [packedSize]byte
+			copy(tail[:], record)
+			record = tail[:]
+		}
+		h = mix(binary.LittleEndian.Uint64(record)^prime1^h, binary.LittleEndian.Uint64(record[8:])^prime2^h)
 	}
 	return mix(h^prime3, prime1)
+}
+
+// hashPacked is hash for the record of a packed class, in two words.
+func (seed hashSeed) hashPacked(c class, low, high uint64) uint64 {
+	h := uint64(seed) ^ uint64(c)<<56 ^ packedSize
+	return mix(mix(low^prime1^h, high^prime2^h)^prime3, prime1)
 }
 
 type hashSeed uint64

@@ -116,22 +116,27 @@ func (s *dirSession) writeBase(ctx context.Context, l *logged, name string, numb
 
 // writeBlock writes the members of a partition.
 func (c *comparison) writeBlock(wk *worker, w *baseWriter, partition int) error {
-	var sections []section
 	err := c.partition(wk, partition, func(t *table, _ int) error {
 		for _, state := range [...]State{In, Unknown} {
-			s := section{state: state, class: t.class}
-			for i, f := range t.flags {
-				if f.state() == state {
-					s.records = appendRecord(s.records, t.class, t.record(i))
-					s.count++
+			s := section{state: state, class: t.class, records: wk.bytes[:0]}
+			for from := 0; from < len(t.flags); {
+				to := from + 1
+				for to < len(t.flags) && t.flags[to].state() == t.flags[from].state() {
+					to++
 				}
+				if t.flags[from].state() == state {
+					s.records = append(s.records, t.span(from, to)...)
+					s.count += to - from
+				}
+				from = to
 			}
-			sections = append(sections, s)
+			w.section(s)
+			wk.bytes = s.records
 		}
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	return w.block(sections)
+	return w.block()
 }

@@ -2,12 +2,13 @@ package ledger
 
 import (
 	"context"
+	"encoding/binary"
 
 	"github.com/cohortkit/cohortkit/identity"
 )
 
 // scatterer packs the wanted and cuts them into partitions, which takes about as long as to read them from a file does. So the source is read in the
-// goroutine of the caller, which gathers identifiers in blocks, and another goroutine works on the blocks that are full; it ends with end. There are
+// goroutine of the caller, which copies identifiers into blocks, and another goroutine works on the blocks that are full; it ends with end. There are
 // blockCount blocks, however long the source is.
 type scatterer struct {
 	comparison *comparison
@@ -17,16 +18,22 @@ type scatterer struct {
 	empty      chan emptied
 	ended      bool
 
-	// of the goroutine, and of finish after it
-	record []byte
-	twin   []byte
+	twin []byte // of the goroutine, and of finish after it
 }
 
 // block is some of the wanted, one after the other.
 type block struct {
-	ids    []identity.ID
-	ends   []int // of the others of each, if they matter
-	others []identity.ID
+	classes []class
+	records []byte // as appendText wrote them, up to used
+	used    int    // apart, since a number is stored faster than a slice while memory is being freed
+	pairs   []pair // where others matter
+}
+
+// pair is an other identifier of somebody wanted.
+type pair struct {
+	other identity.ID
+	row   int // in the block
+	start int // of the record
 }
 
 // emptied is a block that can be filled again, and what went wrong with what it held.
@@ -35,9 +42,10 @@ type emptied struct {
 	err   error
 }
 
-// The blocks are small, but there are several of them: partitions fill, and are written to the file, many at a time, and the source goes on meanwhile.
+// There are several blocks: partitions fill, and are written to the file, many at a time, and the source goes on meanwhile.
 const (
-	blockRows  = 1 << 10 // of the wanted, in a block
+	blockRows  = 4 << 10   // of the wanted, in a block, and others
+	blockBytes = 128 << 10 // of records, a little less than so many UUIDs
 	blockCount = 8
 )
 
@@ -65,18 +73,32 @@ func (s *scatterer) work() {
 // add takes in somebody.
 func (s *scatterer) add(ctx context.Context, w Wanted) error {
 	b := s.block
-	b.ids = append(b.ids, w.ID)
-	if s.twins {
-		b.others = append(b.others, w.Others...)
-		b.ends = append(b.ends, len(b.others))
+	start := b.used
+	c, records := appendText(b.records[:start], w.ID)
+	if len(records) > len(b.records) {
+		b.records = records[:cap(records)]
 	}
-	if len(b.ids) < blockRows {
+	b.used = len(records)
+	b.classes = append(b.classes, c)
+	if len(w.Others) > 0 && s.twins {
+		for _, other := range w.Others {
+			if other != w.ID {
+				b.pairs = append(b.pairs, pair{other, len(b.classes) - 1, start})
+			}
+		}
+	}
+	if len(b.classes) < blockRows && b.used < blockBytes && len(b.pairs) < blockRows {
 		return nil
 	}
+	return s.next(ctx)
+}
+
+// next passes the block on, and takes an empty one.
+func (s *scatterer) next(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	s.full <- b
+	s.full <- s.block
 	next := <-s.empty
 	s.block = next.block
 	return next.err
@@ -105,38 +127,67 @@ func (s *scatterer) end() error {
 
 // scatter puts those of a block into their partitions, and empties it.
 func (s *scatterer) scatter(b *block) error {
-	start := 0
-	for i, id := range b.ids {
-		c, record := pack(s.record[:0], id)
-		s.record = record
-		if err := s.want(c, record); err != nil {
+	for _, p := range b.pairs {
+		c := b.classes[p.row]
+		record, _, _ := cutRecord(b.records[p.start:], c)
+		var packed [packedSize]byte
+		if c != aliasText {
+			if low, high, is := packUUID(record); is != noUUID {
+				binary.LittleEndian.PutUint64(packed[:], low)
+				binary.LittleEndian.PutUint64(packed[8:], high)
+				c, record = packedOf(c, is), packed[:]
+			}
+		}
+		if err := s.pair(p.other, c, record); err != nil {
 			return err
 		}
-		if !s.twins {
-			continue
-		}
-		for _, other := range b.others[start:b.ends[i]] {
-			if other == id {
+	}
+	rest := b.records[:b.used]
+	for _, c := range b.classes {
+		record, after, _ := cutRecord(rest, c)
+		whole := rest[:len(rest)-len(after)]
+		rest = after
+		if len(record) == uuidSize && c != aliasText {
+			if low, high, is := packUUID(record); is != noUUID {
+				if err := s.wantPacked(packedOf(c, is), low, high); err != nil {
+					return err
+				}
 				continue
 			}
-			if err := s.pair(other, c, record); err != nil {
-				return err
-			}
 		}
-		start = b.ends[i]
+		if err := s.wantText(c, record, whole); err != nil {
+			return err
+		}
 	}
-	b.ids, b.ends, b.others = b.ids[:0], b.ends[:0], b.others[:0]
+	clear(b.pairs)
+	b.classes, b.used, b.pairs = b.classes[:0], 0, b.pairs[:0]
 	return nil
 }
 
-// want notes that a record is wanted.
-func (s *scatterer) want(c class, record []byte) error {
+// wantPacked notes that a record of a packed class is wanted.
+func (s *scatterer) wantPacked(c class, low, high uint64) error {
+	scratch := s.comparison.scratch
+	b := scratch.open(wantedStream, c, partitionOf(s.comparison.seed.hashPacked(c, low, high)))
+	if cap(b.tail)-len(b.tail) < packedSize {
+		if err := scratch.room(b, packedSize); err != nil {
+			return err
+		}
+	}
+	n := len(b.tail)
+	b.tail = b.tail[:n+packedSize]
+	binary.LittleEndian.PutUint64(b.tail[n:], low)
+	binary.LittleEndian.PutUint64(b.tail[n+8:], high)
+	return nil
+}
+
+// wantText notes that a record of another class is wanted; whole is the record with its length.
+func (s *scatterer) wantText(c class, record, whole []byte) error {
 	scratch := s.comparison.scratch
 	b := scratch.open(wantedStream, c, partitionOf(s.comparison.seed.hash(c, record)))
-	if err := scratch.room(b, lengthSize+len(record)); err != nil {
+	if err := scratch.room(b, len(whole)); err != nil {
 		return err
 	}
-	b.tail = appendRecord(b.tail, c, record)
+	b.tail = append(b.tail, whole...)
 	return nil
 }
 

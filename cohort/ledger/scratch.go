@@ -10,7 +10,8 @@ const (
 	// the memory is that of the largest: 10 million UUIDs take 0.3 MB each, 100 million 3 MB.
 	partitions = 512
 	// chunkSize is how many bytes of a partition are gathered in memory before they go to the file.
-	chunkSize = 8 << 10
+	chunkSize = 16 << 10
+	smallTail = 256 // what is gathered at first
 )
 
 func partitionOf(hash uint64) int { return int(hash >> (64 - 9)) }
@@ -96,12 +97,9 @@ func (s *scratch) room(b *bin, n int) error {
 		return nil
 	}
 	if len(b.tail)+n <= chunkSize {
-		// Most bins of a small cohort stay small, those of a large one fill up.
-		size := 256
-		if len(b.tail) > 0 {
-			size = chunkSize
-		}
-		b.tail = append(make([]byte, 0, max(size, n)), b.tail...)
+		// Most bins of a small cohort stay small, and so do those of a small difference; those of the wanted of a large cohort fill up.
+		size := max(smallTail, min(2*cap(b.tail), chunkSize), len(b.tail)+n)
+		b.tail = append(make([]byte, 0, size), b.tail...)
 		return nil
 	}
 	if err := s.spill(b); err != nil {
@@ -174,6 +172,33 @@ func (s *scratch) load(dst []byte, b *bin) ([]byte, error) {
 		}
 	}
 	return append(dst, b.tail...), nil
+}
+
+// shed moves what a stream holds to the file, unless it is little, so that the streams that follow have the memory.
+func (s *scratch) shed(st stream) error {
+	const little = 1 << 10
+	for _, bins := range s.bins[st] {
+		for i := range bins {
+			b := &bins[i]
+			if cap(b.tail) <= little {
+				continue
+			}
+			if err := s.spill(b); err != nil {
+				return err
+			}
+			b.tail = nil
+		}
+	}
+	return nil
+}
+
+// forget drops the records of a partition and stream that are in memory, when nobody asks for any of them again.
+func (s *scratch) forget(st stream, partition int) {
+	for _, bins := range s.bins[st] {
+		if bins != nil {
+			bins[partition] = bin{}
+		}
+	}
 }
 
 // empty forgets the records of all streams and gives the space in the file back.

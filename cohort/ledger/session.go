@@ -293,7 +293,10 @@ func (s *dirSession) comparison(ctx context.Context) (*comparison, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c, s.journal.scatter(ctx, l, c.seed, c.scratch, 0, partitions)
+	if err := s.journal.scatter(ctx, l, c.seed, c.scratch, 0, partitions); err != nil {
+		return nil, err
+	}
+	return c, c.scratch.shed(loggedStream)
 }
 
 // readLogged returns what the journal says, all that was recorded until now included.

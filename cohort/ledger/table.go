@@ -46,6 +46,18 @@ func (t *table) record(i int) []byte {
 	return record
 }
 
+// span returns the records of these numbers, the last one not included, as appendRecord wrote them.
+func (t *table) span(from, to int) []byte {
+	switch {
+	case t.class.packed():
+		return t.data[packedSize*from : packedSize*to]
+	case to < len(t.starts):
+		return t.data[t.starts[from]:t.starts[to]]
+	default:
+		return t.data[t.starts[from]:]
+	}
+}
+
 // load takes in the records of a section, all with its state. No two of them are equal.
 func (t *table) load(s section) {
 	first := len(t.flags)
@@ -56,10 +68,10 @@ func (t *table) load(s section) {
 		t.flags[first+i] = flags(s.state)
 	}
 	t.spread()
+	mask := uint64(len(t.slots) - 1)
 	if t.class.packed() {
-		mask := uint64(len(t.slots) - 1)
-		for i := first; i < len(t.flags); i++ {
-			at := t.seed.hash(t.class, t.record(i)) & mask
+		for i, records := first, t.data[start:]; len(records) >= packedSize; i, records = i+1, records[packedSize:] {
+			at := t.seed.hashPacked(t.class, binary.LittleEndian.Uint64(records), binary.LittleEndian.Uint64(records[8:])) & mask
 			for t.slots[at] != 0 {
 				at = (at + 1) & mask
 			}
@@ -71,17 +83,32 @@ func (t *table) load(s section) {
 		t.starts = append(t.starts, uint32(start))
 		record, rest, _ := cutRecord(t.data[start:], t.class)
 		start = len(t.data) - len(rest)
-		at, _ := t.find(record, t.seed.hash(t.class, record))
+		at := t.seed.hash(t.class, record) & mask
+		for t.slots[at] != 0 {
+			at = (at + 1) & mask
+		}
 		t.slots[at] = uint32(i + 1)
 	}
 }
 
+// want notes that the records of data are wanted. It returns how many of them were wanted before.
+func (t *table) want(data []byte) (duplicate int) {
+	for len(data) > 0 {
+		record, rest, _ := cutRecord(data, t.class)
+		data = rest
+		f := &t.flags[t.number(record)]
+		duplicate += int(*f & isWanted / isWanted)
+		*f |= isWanted
+	}
+	return duplicate
+}
+
 // find returns the slot of a record and its number, or the free slot where it belongs and a negative number.
-func (t *table) find(record []byte, hash uint64) (slot uint64, number int) {
+func (t *table) find(record []byte) (slot uint64, number int) {
 	mask := uint64(len(t.slots) - 1)
-	at := hash & mask
 	if t.class.packed() {
 		low, high := binary.LittleEndian.Uint64(record), binary.LittleEndian.Uint64(record[8:])
+		at := t.seed.hashPacked(t.class, low, high) & mask
 		for ; t.slots[at] != 0; at = (at + 1) & mask {
 			i := int(t.slots[at] - 1)
 			other := t.data[packedSize*i : packedSize*i+packedSize]
@@ -91,6 +118,7 @@ func (t *table) find(record []byte, hash uint64) (slot uint64, number int) {
 		}
 		return at, -1
 	}
+	at := t.seed.hash(t.class, record) & mask
 	for ; t.slots[at] != 0; at = (at + 1) & mask {
 		i := int(t.slots[at] - 1)
 		if string(t.record(i)) == string(record) {
@@ -102,7 +130,7 @@ func (t *table) find(record []byte, hash uint64) (slot uint64, number int) {
 
 // number returns the number of a record, which becomes one that is Out if it is not there yet.
 func (t *table) number(record []byte) int {
-	at, i := t.find(record, t.seed.hash(t.class, record))
+	at, i := t.find(record)
 	if i >= 0 {
 		return i
 	}
@@ -119,7 +147,7 @@ func (t *table) number(record []byte) int {
 
 // known returns the number of a record, and a negative one if it is not there.
 func (t *table) known(record []byte) int {
-	_, i := t.find(record, t.seed.hash(t.class, record))
+	_, i := t.find(record)
 	return i
 }
 

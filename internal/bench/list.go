@@ -100,17 +100,33 @@ func writeLines(name string, lines iter.Seq[[]byte]) error {
 	return err
 }
 
-// lines yields the lines of a file, each a new string, as a source would.
+// lineScanner reads the lines of a file.
+type lineScanner struct {
+	*bufio.Scanner
+	file *os.File
+}
+
+func openLines(name string) (lineScanner, error) {
+	f, err := os.Open(filepath.Clean(name))
+	if err != nil {
+		return lineScanner{}, err
+	}
+	s := bufio.NewScanner(f)
+	s.Buffer(make([]byte, bufferSize), bufferSize)
+	return lineScanner{s, f}, nil
+}
+
+func (s lineScanner) close() { _ = s.file.Close() }
+
+// lines yields the lines of a file, each a new string.
 func lines(name string) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
-		f, err := os.Open(filepath.Clean(name))
+		s, err := openLines(name)
 		if err != nil {
 			yield("", err)
 			return
 		}
-		defer func() { _ = f.Close() }()
-		s := bufio.NewScanner(f)
-		s.Buffer(make([]byte, bufferSize), bufferSize)
+		defer s.close()
 		for s.Scan() {
 			if !yield(s.Text(), nil) {
 				return

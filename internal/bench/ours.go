@@ -48,13 +48,22 @@ func newImporter(e *endpoint) (*cohort.Importer, error) {
 	}, cohort.WithLimiter(unlimited{}))
 }
 
-// externalIDs turns the lines of a file into identifiers.
+// externalIDs yields the lines of a file, each a new string, as a source would.
 func externalIDs(name string) iter.Seq2[identity.ID, error] {
 	return func(yield func(identity.ID, error) bool) {
-		for line, err := range lines(name) {
-			if !yield(identity.ExternalID(line), err) {
+		s, err := openLines(name)
+		if err != nil {
+			yield(identity.ID{}, err)
+			return
+		}
+		defer s.close()
+		for s.Scan() {
+			if !yield(identity.ExternalID(s.Text()), nil) {
 				return
 			}
+		}
+		if err := s.Err(); err != nil {
+			yield(identity.ID{}, err)
 		}
 	}
 }
