@@ -1,6 +1,7 @@
 package ledger_test
 
 import (
+	"flag"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -14,7 +15,7 @@ import (
 	"github.com/cohortkit/cohortkit/identity"
 )
 
-const histories = 300
+var histories = flag.Int("histories", 60, "how many histories TestRandomHistories plays for each ledger")
 
 // TestRandomHistories plays random histories against a ledger and against a plain map, and compares all that can be seen after each step.
 func TestRandomHistories(t *testing.T) {
@@ -24,7 +25,7 @@ func TestRandomHistories(t *testing.T) {
 			t.Parallel()
 			seed := rand.Uint64()
 			var count counts
-			for n := range uint64(histories) {
+			for n := range uint64(*histories) {
 				h := &history{T: t, random: rand.New(rand.NewPCG(seed, n)), again: made(t), count: &count}
 				h.run()
 				if t.Failed() {
@@ -32,7 +33,9 @@ func TestRandomHistories(t *testing.T) {
 				}
 			}
 			t.Logf("seed %d: %+v", seed, count)
-			floor := counts{Begun: 5 * histories, Settled: 3 * histories, Compared: 5 * histories, Reopened: 2 * histories, Headers: histories, Meanwhile: histories, Twins: histories}
+			floor := counts{
+				Begun: 5 * *histories, Settled: 3 * *histories, Compared: 5 * *histories, Reopened: 2 * *histories, Headers: *histories, Meanwhile: *histories, Twins: *histories,
+			}
 			for _, c := range []struct {
 				what      string
 				got, want int

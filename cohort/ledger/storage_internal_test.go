@@ -44,7 +44,12 @@ type storage struct {
 	open func(disk) (Ledger, error)
 	// big is how many members are in the large session, which is to make the ledger write its files anew.
 	big int
+	// every says which operations are disturbed: each, or one in so many.
+	every int
 }
+
+// every says how much of what could be tried is: each of the operations of a script, and each byte of a file, or one in so many, beginning by lot.
+var every = flag.Int("every", 10, "try one in this many operations, or bytes, in the storage and damage tests; 1 tries all")
 
 var survivors = flag.Int("survivors", 1, "how many disks the storage tests draw by lot after each crash, besides those of the pessimist and the optimist")
 
@@ -52,6 +57,7 @@ var survivors = flag.Int("survivors", 1, "how many disks the storage tests draw 
 func TestStorageCrashes(t *testing.T) {
 	t.Parallel()
 	for _, s := range storages {
+		s.every = *every
 		for _, c := range []struct {
 			name   string
 			script func(*run)
@@ -65,7 +71,7 @@ func TestStorageCrashes(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if n.points < c.least || n.disks < n.points*(2+*survivors) || n.checked < n.points {
+				if n.points < c.least / *every || n.disks < n.points*(2+*survivors) || n.checked < n.points {
 					t.Errorf("too little was tried")
 				}
 			})
@@ -77,6 +83,7 @@ func TestStorageCrashes(t *testing.T) {
 func TestStorageFaults(t *testing.T) {
 	t.Parallel()
 	for _, s := range storages {
+		s.every = *every
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
 			seed := rand.Uint64()
@@ -85,7 +92,7 @@ func TestStorageFaults(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if n.points < 250 || n.disks < n.points*(2+*survivors) || n.checked < n.points/4 {
+			if n.points < 250 / *every || n.disks < n.points*(2+*survivors) || n.checked < n.points/4 {
 				t.Errorf("too little was tried")
 			}
 		})
@@ -98,7 +105,7 @@ func TestStorageFindsFlaws(t *testing.T) {
 	for f := flawless + 1; f < flaws; f++ {
 		t.Run(fmt.Sprint("flaw ", f), func(t *testing.T) {
 			t.Parallel()
-			s := storage{open: newToy(f), big: 30}
+			s := storage{open: newToy(f), big: 30, every: 1}
 			_, err := s.crashes(t.Context(), (*run).inTurn, uint64(f))
 			if err == nil {
 				_, err = s.faults(t.Context(), (*run).inTurn, uint64(f))
@@ -123,9 +130,13 @@ func (s storage) crashes(ctx context.Context, script func(*run), seed uint64) (t
 		return n, fmt.Errorf("without a crash: %w", err)
 	}
 	ops := whole.disk.mend()
+	turn := int(seed % uint64(s.every))
 	for k := 0; ; k++ {
 		if k > 0 && k <= ops && whole.calls >= 0 && whole.disk.ops[k-1].reads() {
 			continue // the disk is what it was an operation ago
+		}
+		if turn++; turn%s.every != 0 && k <= ops {
+			continue
 		}
 		r := s.run(ctx, script, func(d *simDisk) { d.crash(k) })
 		if r.wrong != nil {
@@ -154,8 +165,12 @@ func (s storage) faults(ctx context.Context, script func(*run), seed uint64) (ta
 		return n, fmt.Errorf("without a fault: %w", err)
 	}
 	ops := slices.Clone(whole.disk.ops)
+	turn := int(seed % uint64(s.every))
 	for k, op := range ops {
 		for _, fault := range faultsOf(op) {
+			if turn++; turn%s.every != 0 {
+				continue
+			}
 			r := s.run(ctx, script, func(d *simDisk) { d.fail(k, fault) })
 			where := fmt.Sprintf("operation %d of %d, %v, had %v, during %s", k, len(ops), op, fault, r.last)
 			r.disk.mend()
