@@ -304,10 +304,8 @@ func (c Change) validate() error {
 
 // validateMember does the same for a change of this identifier, and makes none where that is not needed.
 func validateMember(id identity.ID) error {
-	if err := id.Validate(); err != nil {
-		return err
-	}
-	if id.Kind() != identity.AliasKind && len(id.Value()) < maxIdentifierBytes/2 { // surely not too long
+	value := id.Value()
+	if id.Kind() == identity.ExternalIDKind && len(value) < maxIdentifierBytes/2 && text.Check(value) == text.None { // almost all
 		return nil
 	}
 	return Add(id).validate()

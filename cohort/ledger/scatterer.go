@@ -70,8 +70,8 @@ func (s *scatterer) work() {
 	close(s.empty)
 }
 
-// add takes in somebody.
-func (s *scatterer) add(ctx context.Context, w Wanted) error {
+// add takes in somebody. It reports whether the block is full, so that next must follow.
+func (s *scatterer) add(w Wanted) (full bool) {
 	b := s.block
 	start := b.used
 	c, records := appendText(b.records[:start], w.ID)
@@ -87,10 +87,7 @@ func (s *scatterer) add(ctx context.Context, w Wanted) error {
 			}
 		}
 	}
-	if len(b.classes) < blockRows && b.used < blockBytes && len(b.pairs) < blockRows {
-		return nil
-	}
-	return s.next(ctx)
+	return len(b.classes) >= blockRows || b.used >= blockBytes || len(b.pairs) >= blockRows
 }
 
 // next passes the block on, and takes an empty one.

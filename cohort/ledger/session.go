@@ -334,7 +334,10 @@ func (s *dirSession) Compare(ctx context.Context, wanted iter.Seq2[Wanted, error
 		if err != nil {
 			return nil, err
 		}
-		if err := sc.add(ctx, w); err != nil {
+		if !sc.add(w) {
+			continue
+		}
+		if err := sc.next(ctx); err != nil {
 			return nil, fmt.Errorf("ledger: compare: %w", err)
 		}
 	}
