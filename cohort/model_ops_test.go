@@ -113,6 +113,9 @@ func (m *model) arm() {
 			times = m.h.attempts
 		}
 		injection := m.server.Inject(targets[m.r.IntN(len(targets))], f.fault).Times(times).Optional()
+		if m.r.IntN(4) == 0 {
+			injection.Always() // as long as the call lasts
+		}
 		m.armed = append(m.armed, trouble{f.name, injection})
 	}
 }

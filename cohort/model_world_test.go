@@ -255,6 +255,14 @@ func worldChanges() []worldChange {
 			a := brazetest.Alias{Label: labels[r.IntN(len(labels))], Name: w.profile(p).Aliases[0].Name}
 			return w.workspace.AddAlias(p.braze, a) == nil
 		}},
+		{"a profile gets an alias", 2, func(w *world, r *rand.Rand) bool {
+			p := w.pick(r, w.hasProfile)
+			if p == nil {
+				return false
+			}
+			labels := aliasLabels()
+			return w.workspace.AddAlias(p.braze, w.alias(r, labels[r.IntN(len(labels))])) == nil
+		}},
 		{"an alias changes hands", 2, func(w *world, r *rand.Rand) bool {
 			p := w.pick(r, w.hasProfile)
 			if p == nil || len(w.free) == 0 {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -80,6 +81,11 @@ type states = map[string]ledger.State
 type difference struct {
 	Members, Kept, Duplicate int
 	Removals, Adds, Repeats  states
+}
+
+func (d difference) same(o difference) bool {
+	return d.Members == o.Members && d.Kept == o.Kept && d.Duplicate == o.Duplicate &&
+		maps.Equal(d.Removals, o.Removals) && maps.Equal(d.Adds, o.Adds) && maps.Equal(d.Repeats, o.Repeats)
 }
 
 func part(tb testing.TB, p ledger.Part) states {

@@ -44,20 +44,19 @@ type storage struct {
 	open func(disk) (Ledger, error)
 	// big is how many members are in the large session, which is to make the ledger write its files anew.
 	big int
-	// every says which operations are disturbed: each, or one in so many.
+	// every is the distance between two crashes or faults that are tried, in those that there can be.
 	every int
 }
 
-// every says how much of what could be tried is: each of the operations of a script, and each byte of a file, or one in so many, beginning by lot.
-var every = flag.Int("every", 10, "try one in this many operations, or bytes, in the storage and damage tests; 1 tries all")
+var (
+	survivors = flag.Int("survivors", 1, "how many disks the storage tests draw by lot after each crash, besides those of the pessimist and the optimist")
+	every     = flag.Int("every", defaultEvery, "the storage tests disturb every so manieth operation, and TestDamage every so manieth byte, from one by chance on; 1 for each")
+)
 
-var survivors = flag.Int("survivors", 1, "how many disks the storage tests draw by lot after each crash, besides those of the pessimist and the optimist")
-
-// TestStorageCrashes lets the power go after each operation in turn.
+// TestStorageCrashes lets the power go after each operation in turn, or with -every=N after every Nth.
 func TestStorageCrashes(t *testing.T) {
 	t.Parallel()
 	for _, s := range storages {
-		s.every = *every
 		for _, c := range []struct {
 			name   string
 			script func(*run)
@@ -66,12 +65,13 @@ func TestStorageCrashes(t *testing.T) {
 			t.Run(s.name+"/"+c.name, func(t *testing.T) {
 				t.Parallel()
 				seed := rand.Uint64()
+				s.every = max(1, *every)
 				n, err := s.crashes(t.Context(), c.script, seed)
 				t.Logf("seed %d: %d crashes, %d disks, of which %d were not seen before", seed, n.points, n.disks, n.checked)
 				if err != nil {
 					t.Fatal(err)
 				}
-				if n.points < c.least / *every || n.disks < n.points*(2+*survivors) || n.checked < n.points {
+				if n.points < c.least/s.every || n.disks < n.points*(2+*survivors) || n.checked < n.points {
 					t.Errorf("too little was tried")
 				}
 			})
@@ -79,20 +79,20 @@ func TestStorageCrashes(t *testing.T) {
 	}
 }
 
-// TestStorageFaults lets each operation in turn fail, in each way it can.
+// TestStorageFaults lets each operation in turn fail, in each way it can; or with -every=N every Nth of these ways.
 func TestStorageFaults(t *testing.T) {
 	t.Parallel()
 	for _, s := range storages {
-		s.every = *every
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
 			seed := rand.Uint64()
+			s.every = max(1, *every)
 			n, err := s.faults(t.Context(), (*run).inTurn, seed)
 			t.Logf("seed %d: %d faults, %d disks, of which %d were not seen before", seed, n.points, n.disks, n.checked)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if n.points < 250 / *every || n.disks < n.points*(2+*survivors) || n.checked < n.points/4 {
+			if n.points < 250/s.every || n.disks < n.points*(2+*survivors) || n.checked < n.points/4 {
 				t.Errorf("too little was tried")
 			}
 		})
@@ -121,7 +121,12 @@ func TestStorageFindsFlaws(t *testing.T) {
 // tally is how much was tried.
 type tally struct{ points, disks, checked int }
 
-// crashes runs the script with the power going after 0, 1, 2… operations.
+// among reports whether the nth of something is to be tried. The seed says from which one on.
+func (s storage) among(n int, seed uint64) bool {
+	return (uint64(n)+seed)%uint64(s.every) == 0
+}
+
+// crashes runs the script with the power going after 0, 1, 2… operations, until there are no more.
 func (s storage) crashes(ctx context.Context, script func(*run), seed uint64) (tally, error) {
 	n := tally{}
 	seen := map[string]bool{}
@@ -130,12 +135,11 @@ func (s storage) crashes(ctx context.Context, script func(*run), seed uint64) (t
 		return n, fmt.Errorf("without a crash: %w", err)
 	}
 	ops := whole.disk.mend()
-	turn := int(seed % uint64(s.every))
-	for k := 0; ; k++ {
+	for k, different := 0, 0; ; k++ {
 		if k > 0 && k <= ops && whole.calls >= 0 && whole.disk.ops[k-1].reads() {
 			continue // the disk is what it was an operation ago
 		}
-		if turn++; turn%s.every != 0 && k <= ops {
+		if different++; !s.among(different, seed) {
 			continue
 		}
 		r := s.run(ctx, script, func(d *simDisk) { d.crash(k) })
@@ -165,10 +169,10 @@ func (s storage) faults(ctx context.Context, script func(*run), seed uint64) (ta
 		return n, fmt.Errorf("without a fault: %w", err)
 	}
 	ops := slices.Clone(whole.disk.ops)
-	turn := int(seed % uint64(s.every))
+	ways := 0
 	for k, op := range ops {
 		for _, fault := range faultsOf(op) {
-			if turn++; turn%s.every != 0 {
+			if ways++; !s.among(ways, seed) {
 				continue
 			}
 			r := s.run(ctx, script, func(d *simDisk) { d.fail(k, fault) })

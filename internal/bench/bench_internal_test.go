@@ -19,6 +19,10 @@ func TestMain(m *testing.M) {
 		main()
 		os.Exit(0)
 	}
+	// A process under the race detector waits for a second before it exits, unless it is told not to. The tests start dozens.
+	if _, set := os.LookupEnv("GORACE"); !set {
+		_ = os.Setenv("GORACE", "atexit_sleep_ms=0") // read by the processes that are started from here on
+	}
 	os.Exit(m.Run())
 }
 

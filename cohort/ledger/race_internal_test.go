@@ -1,0 +1,10 @@
+//go:build race
+
+package ledger
+
+// The race detector makes the same work ten times as dear. With it the tests that try one thing after the other try every tenth of them, and it has
+// little to find there: most of them run in one goroutine.
+const (
+	defaultEvery     = 10
+	DefaultHistories = 40
+)

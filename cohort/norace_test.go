@@ -1,0 +1,10 @@
+//go:build !race
+
+package cohort_test
+
+// How much is tried unless a flag says otherwise; with the race detector it is less.
+const (
+	defaultHistories = 400
+	defaultCrashes   = 20
+	defaultEvery     = 1
+)
