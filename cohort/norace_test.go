@@ -4,7 +4,7 @@ package cohort_test
 
 // How much is tried unless a flag says otherwise; with the race detector it is less.
 const (
-	defaultHistories = 400
+	defaultHistories = 1000
 	defaultCrashes   = 20
 	defaultEvery     = 1
 )
