@@ -36,9 +36,9 @@ type Session interface {
 	Compare(ctx context.Context, wanted iter.Seq2[Wanted, error]) (*Difference, error)
 	// Begin records that these members are about to be removed and added. It is durable when Begin returns without error: only then may the
 	// request leave. The state of each Member is the one before, as the Difference told it, or Unknown where nobody asked. No member
-	// may be in two open intents.
+	// may be in two open intents. The slices are not kept.
 	Begin(ctx context.Context, removals, adds []Member) (Intent, error)
-	// Settle records what became of an intent. It may become durable later than Settle returns.
+	// Settle records what became of an intent, once. It may become durable later than Settle returns.
 	Settle(intent Intent, outcome Outcome) error
 	// Members yields everybody who is In or Unknown, in no particular order. Begin and Settle must not be called meanwhile.
 	Members(ctx context.Context) iter.Seq2[Member, error]
