@@ -4,11 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"iter"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -159,7 +159,7 @@ func (w wire) externalIDs() iter.Seq2[string, bool] {
 	}
 }
 
-func user(i int) string { return fmt.Sprintf("u-%d", i) }
+func user(i int) string { return "u-" + strconv.Itoa(i) }
 
 func add(i int) cohort.Change    { return cohort.Add(identity.ExternalID(user(i))) }
 func remove(i int) cohort.Change { return cohort.Remove(identity.ExternalID(user(i))) }

@@ -7,4 +7,6 @@ const (
 	defaultHistories = 1000
 	defaultCrashes   = 20
 	defaultEvery     = 1
+	defaultSlower    = 10
+	faultDirections  = 2
 )

@@ -2,10 +2,12 @@
 
 package cohort_test
 
-// The race detector makes the same work four to ten times as dear. With it the tests that go on for as long as one likes do less, and not less than a
-// tenth of what .ci/run has them do without it in the same way: see norace_test.go.
+// The race detector makes the same work four to ten times as dear. With it the tests that go on for as long as one likes, or try one thing after the
+// other, do less, and no less than a tenth of what they do without it: see norace_test.go.
 const (
 	defaultHistories = 100
 	defaultCrashes   = 10
-	defaultEvery     = 4
+	defaultEvery     = 6
+	defaultSlower    = 20
+	faultDirections  = 1 // of the two in which a fault may come, by chance
 )

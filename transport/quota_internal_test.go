@@ -49,7 +49,7 @@ func TestQuotaOfADay(t *testing.T) {
 		gap     func(i int) time.Duration // after request i, until there is work again
 		used    float64                   // least share of the limit
 	}{
-		{"documented rate", CohortRequestsPerHour, 24, 0, nil, 0.9998},
+		{"documented rate", CohortRequestsPerHour, longDay, 0, nil, 0.9998},
 		{"timers late by 10 ms", CohortRequestsPerHour, 6, 10 * time.Millisecond, nil, 0.9998},
 		{"timers late by 40 ms", CohortRequestsPerHour, 6, 40 * time.Millisecond, nil, 0.9998},
 		{"idle for a second now and then", CohortRequestsPerHour, 6, 5 * time.Millisecond, func(i int) time.Duration {

@@ -6,5 +6,5 @@ package ledger
 // little to find there: most of them run in one goroutine.
 const (
 	defaultEvery     = 10
-	DefaultHistories = 40
+	DefaultHistories = 30
 )
