@@ -233,10 +233,13 @@ type rare struct {
 	event string
 }
 
-// leastIn is how often that is in n histories. Of few it is less than the share of them, because chance has its way with small numbers: five standard
-// deviations less than how often it happens.
+// leastIn is how often that is in n histories. In fewer than a thousand, as under the race detector, chance has its way with small numbers: it is five
+// standard deviations less than how often it happens, where that is less than the share.
 func (r rare) leastIn(n int) int {
 	least := float64(r.least) * float64(n) / 1000
+	if n >= 1000 {
+		return int(least)
+	}
 	usual := 3 * least
 	return int(max(0, min(least, usual-5*math.Sqrt(usual))))
 }
