@@ -6,15 +6,16 @@ import (
 	"hash/crc32"
 )
 
-// A base file holds the members as they were at some moment and never changes. It begins with a head, then follows a block for each
-// partition, an index of their lengths, and a tail:
+// A base file holds the members as they were at some moment and never changes. It begins with a head, then follow a block for each
+// partition and an index of their lengths:
 //
 //	head    baseMagic, its number (8 bytes)
 //	block   sections, checksum (4)
 //	section state and class (1), how many records (uvarint), how many bytes (uvarint), the records
-//	index   the length of each block (uvarint), checksum (4)
+//	index   the length of each block (uvarint), how long they are together (4)
 //
-// The checksum of a block covers the head and the number of the partition too, so that no block can stand for another.
+// The checksum of a block covers the head and the number of the partition too, so that no block can stand for another. That of the index, and the length
+// of the file, are in the journal.
 const baseMagic = "cohortkit base 1\n"
 
 const baseHeadSize = len(baseMagic) + 8

@@ -141,7 +141,8 @@ func (c *comparison) each(ctx context.Context, f func(w *worker, partition int) 
 	return g.Wait()
 }
 
-// twins finds the wanted who are known by another identifier that is about to be removed. There are few, if any, so one goroutine does.
+// twins finds the wanted who are known by another identifier that is about to be removed. What it finds goes into any partition, so one goroutine does
+// it: it costs a comparison more, of audiences that name other identifiers alone.
 func (c *comparison) twins(ctx context.Context) error {
 	if !c.scratch.has(twinStream) {
 		return nil

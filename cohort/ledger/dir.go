@@ -58,6 +58,10 @@ const (
 // A session holds an operating system's lock on an open file, so it ends with the process, however that ends. Such locks are not reliable on
 // network file systems: on Linux, NFS, SMB and the like are refused; elsewhere, keep the folder on a disk of the machine. Copy or back up the
 // folder only while no session is open.
+//
+// # Limits
+//
+// An intent whose members have identifiers of more than 512 MB together is an [*InvalidError]; requests of cohorts are far smaller.
 func OpenDir(path string) (*Dir, error) {
 	if path == "" {
 		return nil, &InvalidError{Field: "path", Problem: "is empty", Next: "give the folder in which the ledger is kept"}

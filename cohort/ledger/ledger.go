@@ -31,8 +31,8 @@ type Session interface {
 	// SetHeader records another header. It is durable when SetHeader returns.
 	SetHeader(ctx context.Context, h Header) error
 	// Compare ranges once over the wanted members and returns what has to change for the cohort to have them and nobody else. It
-	// records nothing. An error of the source ends it and is returned as it is. The Difference is good until the next
-	// Compare, and until the session is closed.
+	// records nothing. An error of the source ends it and is returned as it is. The Difference is good until the next call of
+	// Compare, Members or Purge, and until the session is closed.
 	Compare(ctx context.Context, wanted iter.Seq2[Wanted, error]) (*Difference, error)
 	// Begin records that these members are about to be removed and added. It is durable when Begin returns without error: only then may the
 	// request leave. The state of each Member is the one before, as the Difference told it, or Unknown where nobody asked. No member

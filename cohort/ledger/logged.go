@@ -15,6 +15,19 @@ func appendIntent(dst []byte, number Intent, removals, adds []Member) []byte {
 	return appendRuns(dst, adds, 0)
 }
 
+// maxIntent is how many bytes the identifiers of an intent may have, so that its frame surely stays below maxFrame.
+const maxIntent = 512 << 20
+
+// sizeOf returns how many bytes the identifiers of members have.
+func sizeOf(members []Member) int64 {
+	var n int64
+	for _, m := range members {
+		alias, _ := m.ID.Alias()
+		n += int64(len(m.ID.Value()) + len(alias.Label))
+	}
+	return n
+}
+
 // A run's byte is its class, its state from bit 4 on, and whether it removes.
 const (
 	classMask  = 15

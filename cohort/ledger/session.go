@@ -148,6 +148,9 @@ func (s *dirSession) encodeHeader(dst []byte) []byte { return appendHeader(dst, 
 
 // Begin records an intent. See [Session].
 func (s *dirSession) Begin(ctx context.Context, removals, adds []Member) (Intent, error) {
+	if sizeOf(removals)+sizeOf(adds) > maxIntent {
+		return 0, &InvalidError{Field: "members", Problem: "have identifiers of more than 512 MB together", Next: "begin them in several intents"}
+	}
 	var intent Intent
 	j, end, err := s.record(ctx, func(j *journal) int64 {
 		s.last++
