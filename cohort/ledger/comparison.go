@@ -187,7 +187,6 @@ const keepShare = 4
 
 // count compares every partition, keeps the parts that are short, and returns the counts.
 func (c *comparison) count(ctx context.Context) (counts, error) {
-	c.scratch.reserve(removalStream, addStream, repeatStream)
 	var each [partitions]counts
 	err := c.each(ctx, func(w *worker, partition int) error {
 		err := c.partition(w, partition, func(t *table, duplicate int) error {
@@ -226,7 +225,7 @@ func (c *comparison) count(ctx context.Context) (counts, error) {
 			for _, i := range w.changes {
 				f := t.flags[i]
 				st, _ := f.part()
-				if err := c.scratch.append(c.scratch.bin(st, t.class, partition), f.state(), t.class, t.record(int(i))); err != nil {
+				if err := c.scratch.append(c.scratch.share(st, t.class, partition), f.state(), t.class, t.record(int(i))); err != nil {
 					return err
 				}
 			}

@@ -35,7 +35,7 @@ const (
 type scratch struct {
 	disk disk
 	name string
-	bins [streams][classes][]bin
+	bins [streams][classes][]bin // made by one goroutine, or while mu is held
 
 	mu   sync.Mutex
 	file file
@@ -72,13 +72,11 @@ func (s *scratch) open(st stream, c class, partition int) *bin {
 	return &s.bins[st][c][partition]
 }
 
-// reserve makes sure that the bins of a stream can be written to from several goroutines, each with partitions of its own.
-func (s *scratch) reserve(sts ...stream) {
-	for _, st := range sts {
-		for c := range classes {
-			s.open(st, c, 0)
-		}
-	}
+// share is open for several goroutines, each with partitions of its own.
+func (s *scratch) share(st stream, c class, partition int) *bin {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.open(st, c, partition)
 }
 
 // has reports whether the stream has any record.
