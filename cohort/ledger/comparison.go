@@ -252,7 +252,7 @@ func (c *comparison) part(ctx context.Context, st stream) iter.Seq2[Member, erro
 	return func(yield func(Member, error) bool) {
 		var w worker
 		for partition := range partitions {
-			if err := c.partPartition(ctx, &w, partition, st, yield); err != nil {
+			if err := c.partIn(ctx, &w, partition, st, yield); err != nil {
 				if !errors.Is(err, errStop) {
 					yield(Member{}, err)
 				}
@@ -262,7 +262,8 @@ func (c *comparison) part(ctx context.Context, st stream) iter.Seq2[Member, erro
 	}
 }
 
-func (c *comparison) partPartition(ctx context.Context, w *worker, partition int, st stream, yield func(Member, error) bool) error {
+// partIn yields the members of one part in one partition, and returns errStop when the caller wants no more.
+func (c *comparison) partIn(ctx context.Context, w *worker, partition int, st stream, yield func(Member, error) bool) error {
 	give := func(class class, state State, record []byte) error {
 		id, ok := unpack(class, record)
 		switch {
