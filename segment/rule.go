@@ -25,6 +25,14 @@ const (
 	noApps
 )
 
+// option returns the name of the option that makes the choice.
+func (s selection) option() string {
+	if s == noApps {
+		return "OnNoApps"
+	}
+	return "OnApps"
+}
+
 func newRule(root *node, exclusions []*node, s Semantics) rule {
 	r := rule{root: root, exclusions: exclusions, semantics: s, broken: root.evaluable()}
 	for i, group := range exclusions {
