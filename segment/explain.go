@@ -63,21 +63,22 @@ func (r *rule) explain(p *Profile, at time.Time) (Explanation, error) {
 	if err != nil {
 		return Explanation{}, err
 	}
+	now := instantOf(at)
 	e := Explanation{Matched: matched}
 	if r.selection != allApps {
 		e.Findings = append(e.Findings, Finding{Path: r.selection.option(), Filter: "Apps: " + r.appWords(), Reason: holds(r.usesApp(p))})
 	}
-	e.explain(r.root, "", 0, p, at, r.semantics)
+	e.explain(r.root, "", 0, p, now, r.semantics)
 	for i, group := range r.exclusions {
 		header := len(e.Findings)
 		e.Findings = append(e.Findings, Finding{Path: exclusionStep(i), Filter: fmt.Sprintf("Exclusion group %d", i+1)})
-		e.Findings[header].Reason = holds(e.explain(group, exclusionStep(i), 1, p, at, r.semantics))
+		e.Findings[header].Reason = holds(e.explain(group, exclusionStep(i), 1, p, now, r.semantics))
 	}
 	return e, nil
 }
 
 // explain appends the findings of a tree and reports whether it matched.
-func (e *Explanation) explain(n *node, path string, depth int, p *Profile, at time.Time, s Semantics) bool {
+func (e *Explanation) explain(n *node, path string, depth int, p *Profile, at instant, s Semantics) bool {
 	if !n.composite() {
 		reason := n.judge(p, at, s)
 		e.Findings = append(e.Findings, Finding{path, depth, n.words(), reason})

@@ -102,6 +102,7 @@ func (r *rule) funnel(profiles iter.Seq2[*Profile, error], at time.Time) (Funnel
 		exclusions = append(exclusions, g)
 	}
 	f.Exclusions = newFunnelGroups(exclusions, "AND NOT")
+	now := instantOf(at)
 	for p, err := range profiles {
 		if err != nil {
 			return f, fmt.Errorf("segment: funnel: the source failed after %s: %w", plural(f.Profiles, "profile"), err)
@@ -112,15 +113,15 @@ func (r *rule) funnel(profiles iter.Seq2[*Profile, error], at time.Time) (Funnel
 		}
 		f.InApps++
 		for i, g := range groups {
-			g.count(f.Groups[i].Steps, p, at, r.semantics)
+			g.count(f.Groups[i].Steps, p, now, r.semantics)
 		}
-		if !r.root.matches(p, at, r.semantics) {
+		if !r.root.matches(p, now, r.semantics) {
 			continue
 		}
 		f.Included++
 		excluded := false
 		for i, g := range exclusions {
-			excluded = g.count(f.Exclusions[i].Steps, p, at, r.semantics) || excluded
+			excluded = g.count(f.Exclusions[i].Steps, p, now, r.semantics) || excluded
 		}
 		if !excluded {
 			f.Matched++
@@ -148,7 +149,7 @@ func newFunnelGroups(groups []group, operator string) []FunnelGroup {
 }
 
 // count counts the profile at each step that it reaches, and reports whether the group matches it.
-func (g group) count(steps []FunnelStep, p *Profile, at time.Time, s Semantics) bool {
+func (g group) count(steps []FunnelStep, p *Profile, at instant, s Semantics) bool {
 	matched := g.operator == kindAnd
 	for i, n := range g.filters {
 		if matched == (g.operator == kindAnd) { // and not decided yet
