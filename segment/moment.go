@@ -1,0 +1,50 @@
+package segment
+
+import "time"
+
+// parseTime reads a point in time as ISO-8601 writes it: date, time, a fraction or none, and an offset as Z, +hh:mm or +hhmm. A text without an
+// offset is no point in time. Package time alone would take more than that, such as a comma before the fraction.
+func parseTime(s string) (time.Time, bool) {
+	const seconds = "dddd-dd-ddTdd:dd:dd"
+	if len(s) <= len(seconds) || !shaped(s[:len(seconds)], seconds) {
+		return time.Time{}, false
+	}
+	rest := s[len(seconds):]
+	if rest[0] == '.' {
+		digits := 1
+		for digits < len(rest) && rest[digits] >= '0' && rest[digits] <= '9' {
+			digits++
+		}
+		if digits == 1 {
+			return time.Time{}, false
+		}
+		rest = rest[digits:]
+	}
+	layout := "2006-01-02T15:04:05Z07:00"
+	switch {
+	case rest == "Z", shaped(rest, "+dd:dd"), shaped(rest, "-dd:dd"):
+	case shaped(rest, "+dddd"), shaped(rest, "-dddd"):
+		layout = "2006-01-02T15:04:05Z0700"
+	default:
+		return time.Time{}, false
+	}
+	t, err := time.Parse(layout, s)
+	return t, err == nil
+}
+
+// shaped reports whether the text has the shape: d is a digit, everything else is itself.
+func shaped(s, shape string) bool {
+	if len(s) != len(shape) {
+		return false
+	}
+	for i := range len(s) {
+		if shape[i] == 'd' {
+			if s[i] < '0' || s[i] > '9' {
+				return false
+			}
+		} else if s[i] != shape[i] {
+			return false
+		}
+	}
+	return true
+}
