@@ -54,7 +54,7 @@ func TestAccept(t *testing.T) {
 				if !errors.Is(err, tt.err) {
 					t.Errorf("error %v, want %v", err, tt.err)
 				}
-				if tt.err == errNoDispatch && !strings.Contains(fmt.Sprint(err), tt.err.Error()) {
+				if errors.Is(err, errNoDispatch) && !strings.Contains(fmt.Sprint(err), tt.err.Error()) {
 					t.Errorf("the error does not say why: %v", err)
 				}
 			})

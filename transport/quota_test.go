@@ -62,11 +62,8 @@ func crowd(t *testing.T, q *transport.Quota, workers map[string]int, d time.Dura
 	return p
 }
 
-// most returns the largest number of moments within any hour, sliding or of the clock.
-func most(at []time.Duration) int { return mostIn(at, time.Hour) }
-
-// mostIn is most for windows of another length.
-func mostIn(at []time.Duration, window time.Duration) int {
+// most returns the largest number of moments within any window of this length, sliding or of the clock.
+func most(at []time.Duration, window time.Duration) int {
 	most, first := 0, 0
 	windows := make(map[time.Duration]int)
 	for i, when := range at {
@@ -123,7 +120,7 @@ func TestQuotaIsNeverOverstepped(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				p := crowd(t, newQuota(t, tt.perHour), tt.workers, tt.d)
-				if got := most(p.at); got > tt.perHour {
+				if got := most(p.at, time.Hour); got > tt.perHour {
 					t.Errorf("%d requests within an hour", got)
 				}
 				used := float64(len(p.at)) / (float64(tt.perHour) * tt.d.Hours())
@@ -599,7 +596,7 @@ func TestQuotaPerWindow(t *testing.T) {
 					t.Fatal(err)
 				}
 				p := crowd(t, q, workspaces(3, 2), tt.d)
-				if got := mostIn(p.at, tt.per); got > tt.requests {
+				if got := most(p.at, tt.per); got > tt.requests {
 					t.Errorf("%d requests within %s", got, tt.per)
 				}
 				if least := int(0.98 * float64(tt.requests) * float64(tt.d/tt.per)); len(p.at) < least {
