@@ -6,9 +6,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"net/url"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/cohortkit/cohortkit/keys"
@@ -36,11 +34,12 @@ type exchange struct {
 
 	refusal  *answer // known before the body counts
 	partner  *Partner
-	instance string // of the host, or ""
-	page     *page  // of the import key, be it valid or not; nil for an unknown one
-	entered  bool   // counted in the page's overlap
-	others   int    // other requests to the cohort in progress on arrival
-	closed   bool   // the books are closed
+	instance string   // of the host, or ""
+	page     *page    // of the import key, be it valid or not; nil for an unknown one
+	restKey  *restKey // of a REST call; nil for an unknown one
+	entered  bool     // counted in the page's overlap
+	others   int      // other requests to the cohort in progress on arrival
+	closed   bool     // the books are closed
 }
 
 // answer is an answer of the endpoint.
@@ -100,17 +99,23 @@ func (e *exchange) arrive() {
 		panic(http.ErrAbortHandler)
 	}
 
+	if op >= ListSegments {
+		e.restKey = s.findRESTKey(r.Header)
+	}
+	method := endpoints[op].method
 	switch {
+	case op == OtherPath && s.cfg.denyUnknown && s.findRESTKey(r.Header) != nil:
+		e.refuse(http.StatusForbidden, accessDenied)
 	case op == OtherPath || !served:
 		e.refuse(http.StatusNotFound, "no such endpoint")
-	case r.Method != http.MethodPost:
-		e.refuse(http.StatusMethodNotAllowed, "use POST")
-		e.refusal.header = http.Header{"Allow": {http.MethodPost}}
+	case r.Method != method:
+		e.refuse(http.StatusMethodNotAllowed, "use "+method)
+		e.refusal.header = http.Header{"Allow": {method}}
 	case tooLong:
 		e.refuse(http.StatusRequestEntityTooLarge, "the payload is larger than 4 MB")
-	case !isJSON(r.Header):
+	case method == http.MethodPost && !isJSON(r.Header):
 		e.refuse(http.StatusUnsupportedMediaType, "the Content-Type must be application/json")
-	default:
+	case op < ListSegments:
 		e.body.decode(op, &s.cfg)
 		e.identify(slug)
 	}
@@ -124,30 +129,21 @@ func (e *exchange) arrive() {
 			entry.Instance = e.page.workspace.instance
 			entry.KeyFingerprint = keys.NewImportKey(f.secret).Fingerprint()
 		}
+		if e.restKey != nil {
+			entry.Workspace = e.restKey.workspace.name
+			entry.Instance = e.restKey.workspace.instance
+			entry.KeyFingerprint = e.restKey.fingerprint
+		}
 	})
 }
 
 func (e *exchange) refuse(status int, text string) {
-	e.refusal = &answer{status: status, body: errorBody(text), allowance: e.server.limits.untouched(time.Now())}
+	e.refusal = &answer{status: status, body: errorBody(text), allowance: e.untouched(time.Now())}
 }
 
-// route tells from the path what a request is for.
-func route(u *url.URL) (Operation, string) {
-	parts := strings.Split(u.EscapedPath(), "/")
-	if len(parts) < 4 || parts[0] != "" || parts[1] != "partners" || parts[3] != "cohorts" {
-		return OtherPath, ""
-	}
-	slug, err := url.PathUnescape(parts[2])
-	switch {
-	case err != nil || slug == "":
-		return OtherPath, ""
-	case len(parts) == 4:
-		return NameCohort, slug
-	case len(parts) == 5 && parts[4] == "users":
-		return ChangeUsers, slug
-	default:
-		return OtherPath, ""
-	}
+// untouched is the allowance of a request that draws on no limit.
+func (e *exchange) untouched(now time.Time) allowance {
+	return e.server.limits.untouched(endpoints[e.entry.Operation].bucket, now)
 }
 
 // isJSON accepts application/json with any parameters. No encoding of the content is documented, so none is taken.
@@ -226,9 +222,12 @@ func (e *exchange) process() answer {
 	if e.refusal != nil {
 		return *e.refusal
 	}
+	if e.view.Operation >= ListSegments {
+		return e.processCall()
+	}
 	s, f := e.server, &e.body.fields
 	now := time.Now()
-	untouched := s.limits.untouched(now)
+	untouched := e.untouched(now)
 	if !f.object || s.cfg.bodyFirst && len(f.problems) > 0 { // without an object there are no keys to look at
 		return answer{status: http.StatusBadRequest, body: errorBody(f.problems...), allowance: untouched}
 	}
@@ -242,7 +241,7 @@ func (e *exchange) process() answer {
 	if len(problems) > 0 && !s.cfg.countRefused {
 		return answer{status: http.StatusBadRequest, body: errorBody(problems...), allowance: e.allowance(0)}
 	}
-	left, ok := s.limits.draw(e.limitKey(), now, 1)
+	left, ok := s.limits.draw(now, 1, e.limitKey())
 	switch {
 	case !ok:
 		return answer{status: http.StatusTooManyRequests, body: errorBody("rate limit exceeded"), allowance: left}
@@ -285,18 +284,24 @@ func (e *exchange) unauthorized() string {
 
 func (e *exchange) limitKey() limitKey {
 	if e.server.cfg.perPartner {
-		return limitKey{partner: e.partner, instance: e.page.workspace.instance}
+		return limitKey{bucket: cohortBucket, partner: e.partner, instance: e.page.workspace.instance}
 	}
-	return limitKey{partner: e.partner, workspace: e.page.workspace}
+	return limitKey{bucket: cohortBucket, partner: e.partner, workspace: e.page.workspace}
 }
 
 // allowance draws n requests if it is known whose.
 func (e *exchange) allowance(n int) allowance {
 	now := time.Now()
-	if e.page == nil {
-		return e.server.limits.untouched(now)
+	key := limitKey{bucket: endpoints[e.view.Operation].bucket}
+	switch {
+	case e.page != nil:
+		key = e.limitKey()
+	case e.restKey != nil:
+		key.workspace = e.restKey.workspace
+	default:
+		return e.untouched(now)
 	}
-	left, _ := e.server.limits.draw(e.limitKey(), now, n)
+	left, _ := e.server.limits.draw(now, n, key)
 	return left
 }
 

@@ -168,7 +168,7 @@ func MalformedBody() Fault { return spoil("malformed body", `{"message":"succ`) 
 // SuccessWithErrors answers with the success status and a list of minor errors beside the message. Applied.
 func SuccessWithErrors(texts ...string) Fault {
 	return Fault{name: "success with errors", applied: true, answer: func(e *exchange, a answer) bool {
-		a.status = e.server.cfg.successStatus
+		a.status, _ = e.success()
 		a.body = strings.Replace(errorBody(append([]string{"success"}, texts...)...), `["success",`, `[`, 1)
 		e.send(a)
 		return true
@@ -194,9 +194,17 @@ func spoil(name, body string) Fault {
 // accepted stands in for the genuine answer when the request was kept from taking effect.
 func (e *exchange) accepted(a answer) answer {
 	if a.status == 0 {
-		a.status, a.body = e.server.cfg.successStatus, e.server.cfg.successBody
+		a.status, a.body = e.success()
 	}
 	return a
+}
+
+// success is the status and the shortest body of an accepted request.
+func (e *exchange) success() (int, string) {
+	if e.view.Operation >= ListSegments {
+		return endpoints[e.view.Operation].status, encode(accepted{success})
+	}
+	return e.server.cfg.successStatus, e.server.cfg.successBody
 }
 
 // HTML answers with this status and a page of HTML, as a proxy on the way does: with 502, or with 200 where a portal wants a
@@ -298,12 +306,15 @@ func Unauthorized(cause Refusal) Fault {
 	}}
 }
 
-// BadRequestEchoing answers 400 with a message that repeats the keys and the identifiers of the body: what a client must not
-// let through into its errors and logs. Not applied.
+// BadRequestEchoing answers 400 with a message that repeats the keys and the identifiers of a cohort request, or the key and the
+// body of a REST call: what a client must not let through into its errors and logs. Not applied.
 func BadRequestEchoing() Fault {
 	return Fault{name: "bad request that echoes the body", answer: func(e *exchange, a answer) bool {
 		f := &e.body.fields
 		texts := []string{"cohort_changes cannot be processed", f.partnerKey, f.secret}
+		if e.view.Operation >= ListSegments {
+			texts = []string{"the call cannot be processed", bearer(e.r.Header), e.body.raw.String()}
+		}
 		for _, entry := range e.body.entries {
 			texts = append(texts, string(entry.value))
 		}

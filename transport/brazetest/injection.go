@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Target says which requests a fault is for. Make one with [AnyRequest], [Naming] or [Users], and narrow it with its
-// methods, each of which returns a new value.
+// Target says which requests a fault is for. Make one with [AnyRequest], [Naming], [Users], [To] or [ToSends], and narrow it
+// with its methods, each of which returns a new value.
 type Target struct {
 	name    string
 	nth     int
@@ -28,6 +28,18 @@ func Users() Target {
 	return Target{name: "cohort users"}.where(func(e *exchange) bool { return e.view.Operation == ChangeUsers })
 }
 
+// To matches requests of this operation: To(ListSegments).
+func To(o Operation) Target {
+	return Target{name: o.String()}.where(func(e *exchange) bool { return e.view.Operation == o })
+}
+
+// ToSends matches the three operations that send: [TriggerCampaign], [TriggerCanvas] and [SendMessages].
+func ToSends() Target {
+	return Target{name: "sends"}.where(func(e *exchange) bool {
+		return e.view.Operation == TriggerCampaign || e.view.Operation == TriggerCanvas || e.view.Operation == SendMessages
+	})
+}
+
 // Cohort narrows the target to requests for this cohort ID.
 func (t Target) Cohort(id string) Target {
 	return t.named("of one cohort").where(func(e *exchange) bool { return e.view.CohortID == id })
@@ -38,9 +50,11 @@ func (t Target) Partner(p *Partner) Target {
 	return t.named("of partner " + p.slug).where(func(e *exchange) bool { return e.partner == p })
 }
 
-// Workspace narrows the target to requests with an import key of this workspace.
+// Workspace narrows the target to requests with an import key or a REST key of this workspace.
 func (t Target) Workspace(w *Workspace) Target {
-	return t.named("of one workspace").where(func(e *exchange) bool { return e.page != nil && e.page.workspace == w })
+	return t.named("of one workspace").where(func(e *exchange) bool {
+		return e.page != nil && e.page.workspace == w || e.restKey != nil && e.restKey.workspace == w
+	})
 }
 
 // Nth narrows the target to the n-th request, from 1, of those that arrive after the injection and match otherwise.

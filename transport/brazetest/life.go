@@ -30,6 +30,11 @@ func (w *Workspace) Identify(brazeID, externalID string) (string, error) {
 	if p.external != "" {
 		return "", fmt.Errorf("brazetest: identify: %w: its external ID does not change this way: use Rename", ErrIdentified)
 	}
+	return w.brazeID(w.identify(p, externalID).index), nil
+}
+
+// identify identifies a profile that is not, and returns the one that lives on.
+func (w *Workspace) identify(p *profile, externalID string) *profile {
 	w.version++
 	w.settleAll()
 	if known, ok := w.people.externals.get(externalID); ok {
@@ -38,14 +43,15 @@ func (w *Workspace) Identify(brazeID, externalID string) (string, error) {
 			w.inherit(into, p)
 		}
 		w.absorb(into, p)
-		return w.brazeID(into.index), nil
+		return into
 	}
 	p.external = externalID
+	p.touch()
 	w.people.externals.put(externalID, p.index)
 	if w.server.cfg.dropOnIdentify {
 		w.leaveAll(p)
 	}
-	return brazeID, nil
+	return p
 }
 
 // AddAlias gives the profile an alias. The error matches [ErrNoProfile], [ErrInvalidProfile] when the profile has an
@@ -55,41 +61,61 @@ func (w *Workspace) AddAlias(brazeID string, a Alias) error {
 	defer w.mu.Unlock()
 	p, err := w.find(brazeID)
 	if err == nil {
-		err = checkText(a.Label, a.Name)
+		err = w.addAlias(p, a)
 	}
 	if err != nil {
 		return fmt.Errorf("brazetest: add alias: %w", err)
 	}
-	if _, taken := w.people.aliases[a]; taken {
-		return fmt.Errorf("brazetest: add alias: the alias: %w: a pair of label and name is unique in a workspace", ErrTaken)
+	return nil
+}
+
+func (w *Workspace) addAlias(p *profile, a Alias) error {
+	if err := checkText(a.Label, a.Name); err != nil {
+		return err
 	}
-	if slices.ContainsFunc(p.aliases, func(have Alias) bool { return have.Label == a.Label }) {
-		return fmt.Errorf("brazetest: add alias: %w: it has an alias of this label: use RenameAlias", ErrInvalidProfile)
+	if _, taken := w.people.aliases[a]; taken {
+		return fmt.Errorf("the alias: %w: a pair of label and name is unique in a workspace", ErrTaken)
+	}
+	if p.hasLabel(a.Label) {
+		return fmt.Errorf("%w: it has an alias of this label: use RenameAlias", ErrInvalidProfile)
 	}
 	w.version++
 	p.aliases = append(p.aliases, a)
+	p.touch()
 	w.people.aliases[a] = p.index
 	return nil
+}
+
+func (p *profile) hasLabel(label string) bool {
+	return slices.ContainsFunc(p.aliases, func(have Alias) bool { return have.Label == label })
 }
 
 // RenameAlias changes the name of an alias. The error matches [ErrNoProfile], [ErrInvalidProfile] or [ErrTaken].
 func (w *Workspace) RenameAlias(a Alias, name string) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if err := checkText(name); err != nil {
+	if err := w.renameAlias(a, name); err != nil {
 		return fmt.Errorf("brazetest: rename alias: %w", err)
+	}
+	return nil
+}
+
+func (w *Workspace) renameAlias(a Alias, name string) error {
+	if err := checkText(name); err != nil {
+		return err
 	}
 	index, ok := w.people.aliases[a]
 	if !ok {
-		return fmt.Errorf("brazetest: rename alias: %w with this alias: add it first", ErrNoProfile)
+		return fmt.Errorf("%w with this alias: add it first", ErrNoProfile)
 	}
 	renamed := Alias{Label: a.Label, Name: name}
 	if _, taken := w.people.aliases[renamed]; taken {
-		return fmt.Errorf("brazetest: rename alias: the new alias: %w: choose another name", ErrTaken)
+		return fmt.Errorf("the new alias: %w: choose another name", ErrTaken)
 	}
 	w.version++
 	p := w.people.all[index]
 	p.aliases[slices.Index(p.aliases, a)] = renamed
+	p.touch()
 	delete(w.people.aliases, a)
 	w.people.aliases[renamed] = index
 	return nil
@@ -107,12 +133,17 @@ func (w *Workspace) AddDevice(brazeID, deviceID string) error {
 	if err != nil {
 		return fmt.Errorf("brazetest: add device: %w", err)
 	}
+	w.addDevice(p, deviceID)
+	return nil
+}
+
+func (w *Workspace) addDevice(p *profile, deviceID string) {
 	if !slices.Contains(p.devices, deviceID) {
 		w.version++
 		p.devices = append(p.devices, deviceID)
+		p.touch()
 		w.people.hold(deviceID, p.index)
 	}
-	return nil
 }
 
 // Merge merges one profile into another, both by Braze ID, as /users/merge does. The kept profile takes over devices,
@@ -133,13 +164,17 @@ func (w *Workspace) Merge(keep, merged string) error {
 	if into == from {
 		return fmt.Errorf("brazetest: merge: %w: a profile cannot be merged into itself: name two", ErrInvalidProfile)
 	}
+	w.merge(into, from)
+	return nil
+}
+
+func (w *Workspace) merge(into, from *profile) {
 	w.version++
 	w.settleAll()
 	if !w.server.cfg.dropOnMerge {
 		w.inherit(into, from)
 	}
 	w.absorb(into, from)
-	return nil
 }
 
 // Rename gives a profile a new primary external ID; the old one becomes deprecated and still resolves. The error
@@ -148,20 +183,28 @@ func (w *Workspace) Merge(keep, merged string) error {
 func (w *Workspace) Rename(externalID, newID string) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if err := checkText(newID); err != nil {
+	if err := w.rename(externalID, newID); err != nil {
 		return fmt.Errorf("brazetest: rename: %w", err)
+	}
+	return nil
+}
+
+func (w *Workspace) rename(externalID, newID string) error {
+	if err := checkText(newID); err != nil {
+		return err
 	}
 	index, ok := w.people.externals.get(externalID)
 	if !ok || w.people.all[index].external != externalID {
-		return fmt.Errorf("brazetest: rename: %w with this primary external ID: name the current one", ErrNoProfile)
+		return fmt.Errorf("%w with this primary external ID: name the current one", ErrNoProfile)
 	}
 	if _, taken := w.people.externals.get(newID); taken {
-		return fmt.Errorf("brazetest: rename: the new external ID: %w: choose one that is neither primary nor deprecated", ErrTaken)
+		return fmt.Errorf("the new external ID: %w: choose one that is neither primary nor deprecated", ErrTaken)
 	}
 	w.version++
 	p := w.people.all[index]
 	p.deprecated = append(p.deprecated, externalID)
 	p.external = newID
+	p.touch()
 	w.people.externals.put(newID, index)
 	return nil
 }
@@ -171,13 +214,20 @@ func (w *Workspace) Rename(externalID, newID string) error {
 func (w *Workspace) RemoveDeprecated(externalID string) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if err := w.removeDeprecated(externalID); err != nil {
+		return fmt.Errorf("brazetest: remove deprecated: %w", err)
+	}
+	return nil
+}
+
+func (w *Workspace) removeDeprecated(externalID string) error {
 	index, ok := w.people.externals.get(externalID)
 	if !ok {
-		return fmt.Errorf("brazetest: remove deprecated: %w with this external ID", ErrNoProfile)
+		return fmt.Errorf("%w with this external ID", ErrNoProfile)
 	}
 	p := w.people.all[index]
 	if p.external == externalID {
-		return fmt.Errorf("brazetest: remove deprecated: %w by this ID: rename it first", ErrIdentified)
+		return fmt.Errorf("%w by this ID: rename it first", ErrIdentified)
 	}
 	w.version++
 	w.people.externals.remove(externalID)
@@ -193,11 +243,15 @@ func (w *Workspace) Delete(brazeID string) error {
 	if err != nil {
 		return fmt.Errorf("brazetest: delete: %w", err)
 	}
+	w.delete(p)
+	return nil
+}
+
+func (w *Workspace) delete(p *profile) {
 	w.version++
 	w.settleAll()
 	w.leaveAll(p)
 	w.forget(p)
-	return nil
 }
 
 // absorb moves what survives of a profile into another one, all but its memberships.
@@ -212,7 +266,7 @@ func (w *Workspace) absorb(into, from *profile) {
 		}
 	}
 	for _, a := range aliases {
-		if !slices.ContainsFunc(into.aliases, func(have Alias) bool { return have.Label == a.Label }) {
+		if !into.hasLabel(a.Label) {
 			into.aliases = append(into.aliases, a)
 			w.people.aliases[a] = into.index
 		}
@@ -223,6 +277,7 @@ func (w *Workspace) absorb(into, from *profile) {
 			w.people.hold(d, into.index)
 		}
 	}
+	into.fill(from)
 	w.leaveAll(from)
 }
 

@@ -1,10 +1,14 @@
 package brazetest
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
+
+	"github.com/cohortkit/cohortkit/segment"
 )
 
 // The documented limits that the fake enforces.
@@ -15,7 +19,7 @@ const (
 	// MaxBodyBytes is how long a body may be. The limits page of Braze says 4 MB; the fake takes the smaller reading of that.
 	MaxBodyBytes = 4_000_000
 
-	// DefaultRateLimit is how many requests a clock hour allows, by the cohort import page.
+	// DefaultRateLimit is how many cohort requests a clock hour allows, by the cohort import page.
 	DefaultRateLimit = 250_000
 )
 
@@ -47,15 +51,19 @@ type config struct {
 
 	bodyFirst    bool
 	countRefused bool
-	rateLimit    int
+	limits       [len(buckets)]int // 0 for the default
 	perPartner   bool
+	early        bool // onboarded before fields_to_export was required
+	denyUnknown  bool
+	blocked      []string // external IDs
 
+	semantics       segment.Semantics
 	propagation     time.Duration
 	keepIdentifiers bool
 }
 
 func defaultConfig() config {
-	return config{successStatus: http.StatusCreated, successBody: `{"message":"success"}`, rateLimit: DefaultRateLimit}
+	return config{successStatus: http.StatusCreated, successBody: `{"message":"success"}`}
 }
 
 func (c *config) validate() error {
@@ -66,8 +74,10 @@ func (c *config) validate() error {
 	if c.order > RemovalsFirst {
 		errs = append(errs, errors.New("unknown change order: use InOrder, AddsFirst or RemovalsFirst"))
 	}
-	if c.rateLimit < 1 {
-		errs = append(errs, fmt.Errorf("a rate limit of %d lets nothing through: use 1 or more", c.rateLimit))
+	for _, size := range c.limits {
+		if size < 0 {
+			errs = append(errs, errors.New("a rate limit below 1 lets nothing through: use 1 or more"))
+		}
 	}
 	if c.propagation < 0 {
 		errs = append(errs, errors.New("the propagation delay is negative: use 0 or more"))
@@ -79,7 +89,18 @@ func (c *config) validate() error {
 	return errors.Join(errs...)
 }
 
-// Success sets the status and the body of an accepted request. Default: 201 and {"message":"success"}. Both are
+// sizes are the rate limits to enforce.
+func (c *config) sizes() (sizes [len(buckets)]int) {
+	for i, b := range buckets {
+		sizes[i] = cmp.Or(c.limits[i], b.requests)
+	}
+	if c.early && c.limits[exportBucket] == 0 {
+		sizes[exportBucket] = 2_500
+	}
+	return sizes
+}
+
+// Success sets the status and the body of an accepted cohort request. Default: 201 and {"message":"success"}. Both are
 // undocumented; this is what the tests of a published connector expect. The status must be a 2xx.
 func Success(status int, body string) Option {
 	return option(func(c *config) { c.successStatus, c.successBody = status, body })
@@ -152,8 +173,62 @@ func CheckBodyFirst() Option { return option(func(c *config) { c.bodyFirst = tru
 // answered before the accounting. Requests refused with a 401 never draw on it. Undocumented.
 func CountRefused() Option { return option(func(c *config) { c.countRefused = true }) }
 
-// RateLimit sets how many requests each clock hour allows. Default: [DefaultRateLimit]. At least 1.
-func RateLimit(requests int) Option { return option(func(c *config) { c.rateLimit = requests }) }
+// RateLimit sets how many cohort requests each clock hour allows. Default: [DefaultRateLimit]. At least 1.
+func RateLimit(requests int) Option { return RateLimitOf(ChangeUsers, requests) }
+
+// RateLimitOf sets how many requests the rate limit of an operation allows in its window, which stays as long as it is.
+// Operations that share a limit share the change. At least 1. The defaults are those of Braze's limits page, for each
+// workspace: 250,000 in an hour, shared, for all that have none of their own; 20,000 in a minute, shared, for aliases,
+// identify, merge and delete; 1,000 in a minute each to rename and to remove external IDs; 3,000 in three seconds for
+// track. An export of users has 250 in a minute, or 40 in a second if it states fields_to_export and leaves out campaigns_received and
+// canvases_received; RateLimitOf changes both.
+func RateLimitOf(o Operation, requests int) Option {
+	return option(func(c *config) {
+		size := requests
+		if size < 1 {
+			size = -1 // 0 is the default
+		}
+		if o == OtherPath || int(o) >= len(endpoints) {
+			return // nothing draws on it
+		}
+		c.limits[endpoints[o].bucket] = size
+		if o == ExportUsers {
+			c.limits[narrowExportBucket] = size
+		}
+	})
+}
+
+// BroadcastLimit sets how many broadcasts a minute a workspace may send in all, and to each unique audience: the same
+// campaign or Canvas, segment, and Connected Audience. Default: 250 and 10. At least 1 each. An older revision of the limits page has the
+// first alone.
+func BroadcastLimit(requests, perAudience int) Option {
+	return option(func(c *config) {
+		c.limits[broadcastBucket], c.limits[audienceBucket] = requests, perAudience
+		if requests < 1 || perAudience < 1 {
+			c.limits[broadcastBucket] = -1
+		}
+	})
+}
+
+// EarlyOnboarding makes the workspaces those of customers that Braze onboarded before 22 August 2024: an export of users need
+// not state fields_to_export, and has 2,500 requests a minute. Default: it must, and has 250.
+func EarlyOnboarding() Option { return option(func(c *config) { c.early = true }) }
+
+// DenyUnknownPaths answers 403 "Access Denied" to a path that the fake does not serve, such as one with a trailing slash,
+// if the REST key is valid. Default: 404. Braze's pages name both.
+func DenyUnknownPaths() Option { return option(func(c *config) { c.denyUnknown = true }) }
+
+// AudienceSemantics sets how the Connected Audience of a send is read where nothing is documented. Default: the zero value of
+// [segment.Semantics]. A segment carries its own.
+func AudienceSemantics(semantics segment.Semantics) Option {
+	return option(func(c *config) { c.semantics = semantics })
+}
+
+// BlockExternalIDs puts external IDs on the list of dummies that /users/track refuses. Default: none, as the real list is
+// undocumented.
+func BlockExternalIDs(ids ...string) Option {
+	return option(func(c *config) { c.blocked = append(slices.Clip(c.blocked), ids...) })
+}
 
 // LimitPartners makes all workspaces of an instance share one rate limit per partner. Default: each workspace has its own
 // with each partner. Whose limit it is, is undocumented.

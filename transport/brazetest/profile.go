@@ -8,14 +8,18 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
+
+	"github.com/cohortkit/cohortkit/segment"
 )
 
 // Alias is a user alias: a name under a label. The pair is unique in a workspace. Both are compared byte for byte.
 type Alias struct{ Label, Name string }
 
-// Profile is a user of a workspace, as far as cohort import knows one. A profile with an external ID is identified; one with
-// neither external ID nor device, but with an alias, is alias-only; the others are anonymous.
+// Profile is a user of a workspace, as far as cohort import and what follows it know one. A profile with an external ID is
+// identified; one with neither external ID nor device, but with an alias, an e-mail address or a phone number, is alias-only,
+// email-only or phone-only; the others are anonymous.
 //
 // Unlike the request log a Profile shows its identifiers when it is printed: it is meant for comparing in tests.
 type Profile struct {
@@ -31,6 +35,17 @@ type Profile struct {
 	Aliases []Alias
 	// DeviceIDs are the devices of the user. Several profiles may share one. In byte order where the fake returns them.
 	DeviceIDs []string
+
+	// Email and Phone may be shared by several profiles, and are no identifiers of cohort import.
+	Email, Phone string
+	// Attributes are the custom attributes, by name.
+	Attributes map[string]segment.Value
+	// PushSubscription and EmailSubscription are what the user said, as far as known.
+	PushSubscription, EmailSubscription segment.Subscription
+	// Apps are the names of the apps in which the user had a session, and LastUsedApp is when the last one was. In byte
+	// order where the fake returns them.
+	Apps        []string
+	LastUsedApp time.Time
 }
 
 // Identified reports whether the profile has an external ID.
@@ -38,7 +53,7 @@ func (p Profile) Identified() bool { return p.ExternalID != "" }
 
 // The kinds of errors of a profile's life, for errors.Is.
 var (
-	// ErrInvalidProfile says that a profile breaks a rule on its own: no identifier at all, an empty or badly encoded
+	// ErrInvalidProfile says that a profile breaks a rule on its own: no identifier of any kind, an empty or badly encoded
 	// one, two aliases of one label, deprecated external IDs without a primary one.
 	ErrInvalidProfile = errors.New("invalid profile")
 	// ErrTaken says that an external ID or an alias belongs to a profile already.
@@ -58,6 +73,9 @@ type profile struct {
 	deprecated []string
 	aliases    []Alias
 	devices    []string
+
+	created, updated int64 // in Unix nanoseconds
+	traits           *traits
 }
 
 // people are the profiles of a workspace and the ways to find them. The workspace's lock guards it.
@@ -118,14 +136,23 @@ func (w *Workspace) AddProfile(p Profile) (brazeID string, err error) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	n, err := w.addProfile(p)
+	if err != nil {
+		return "", fmt.Errorf("brazetest: add profile: %w", err)
+	}
+	return w.brazeID(n.index), nil
+}
+
+// addProfile adds a profile that was checked.
+func (w *Workspace) addProfile(p Profile) (*profile, error) {
 	for _, id := range append([]string{p.ExternalID}, p.DeprecatedExternalIDs...) {
 		if _, taken := w.people.externals.get(id); taken && id != "" {
-			return "", fmt.Errorf("brazetest: add profile: the external ID: %w: give every profile its own", ErrTaken)
+			return nil, fmt.Errorf("the external ID: %w: give every profile its own", ErrTaken)
 		}
 	}
 	for _, a := range p.Aliases {
 		if _, taken := w.people.aliases[a]; taken {
-			return "", fmt.Errorf("brazetest: add profile: the alias: %w: a pair of label and name is unique in a workspace", ErrTaken)
+			return nil, fmt.Errorf("the alias: %w: a pair of label and name is unique in a workspace", ErrTaken)
 		}
 	}
 	n := &profile{
@@ -134,7 +161,10 @@ func (w *Workspace) AddProfile(p Profile) (brazeID string, err error) {
 		deprecated: slices.Clone(p.DeprecatedExternalIDs),
 		aliases:    slices.Clone(p.Aliases),
 		devices:    slices.Clone(p.DeviceIDs),
+		traits:     traitsOf(p),
 	}
+	n.touch()
+	n.created = n.updated
 	w.people.all = append(w.people.all, n)
 	if n.external != "" {
 		w.people.externals.put(n.external, n.index)
@@ -149,12 +179,12 @@ func (w *Workspace) AddProfile(p Profile) (brazeID string, err error) {
 		w.people.hold(d, n.index)
 	}
 	w.version++
-	return w.brazeID(n.index), nil
+	return n, nil
 }
 
 func (p Profile) check() error {
-	if p.ExternalID == "" && len(p.Aliases) == 0 && len(p.DeviceIDs) == 0 {
-		return fmt.Errorf("%w: it has no identifier: give it an external ID, an alias or a device", ErrInvalidProfile)
+	if p.ExternalID == "" && len(p.Aliases) == 0 && len(p.DeviceIDs) == 0 && p.Email == "" && p.Phone == "" {
+		return fmt.Errorf("%w: it has no identifier: give it an external ID, an alias, a device, an e-mail address or a phone number", ErrInvalidProfile)
 	}
 	if p.ExternalID == "" && len(p.DeprecatedExternalIDs) > 0 {
 		return fmt.Errorf("%w: deprecated external IDs without a primary one: give it an ExternalID", ErrInvalidProfile)
@@ -249,6 +279,7 @@ func (w *Workspace) show(p *profile) Profile {
 	slices.Sort(shown.DeprecatedExternalIDs)
 	slices.Sort(shown.DeviceIDs)
 	slices.SortFunc(shown.Aliases, func(a, b Alias) int { return strings.Compare(a.Label, b.Label) })
+	p.traits.show(&shown)
 	return shown
 }
 

@@ -7,28 +7,6 @@ import (
 	"time"
 )
 
-// Operation is what a request is for, by its path.
-type Operation uint8
-
-// The operations.
-const (
-	OtherPath   Operation = iota // a path that the fake does not serve
-	NameCohort                   // POST /partners/{partner}/cohorts
-	ChangeUsers                  // POST /partners/{partner}/cohorts/users
-)
-
-// String describes the operation: "name a cohort", "change users" or "other path".
-func (o Operation) String() string {
-	switch o {
-	case NameCohort:
-		return "name a cohort"
-	case ChangeUsers:
-		return "change users"
-	default:
-		return "other path"
-	}
-}
-
 // Request is an entry of the request log. It holds no secret, and none of the identifiers of users.
 type Request struct {
 	// Number counts the requests in the order of arrival, from 1.
@@ -43,8 +21,8 @@ type Request struct {
 	Partner   string
 	// Instance is the instance of the host, or on a host that is none of Braze's, the instance of the workspace.
 	Instance string
-	// Workspace is the name of the workspace that the import key belongs to, and KeyFingerprint is the fingerprint of
-	// that key, as keys.ImportKey computes it. Both are empty for an unknown key.
+	// Workspace is the name of the workspace that the import key or REST key belongs to, and KeyFingerprint is the
+	// fingerprint of that key, as package keys computes it. Both are empty for an unknown key.
 	Workspace, KeyFingerprint string
 	// CohortID is empty when the body does not state it. CohortName is that of a naming request.
 	CohortID, CohortName string
@@ -53,8 +31,8 @@ type Request struct {
 	// Status is the status answered, and 0 when the connection was dropped without one or while the request is in
 	// progress. It is here before the client can see it.
 	Status int
-	// Applied says whether the request took effect, even if its answer was lost. A users request without any identifier
-	// that was accepted counts as applied.
+	// Applied says whether the request took effect, even if its answer was lost. An accepted request that had nothing to
+	// change, such as a users request without any identifier or a list of segments, counts as applied.
 	Applied bool
 	// Fault describes the injected fault that shaped the answer, or is empty.
 	Fault string

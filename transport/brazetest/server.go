@@ -29,6 +29,7 @@ type Server struct {
 	mu         sync.RWMutex
 	partners   map[string]*Partner
 	workspaces []*Workspace
+	restKeys   map[secretHash]*restKey
 
 	log    requestLog
 	limits limiter
@@ -72,10 +73,11 @@ func Start(opts ...Option) (*Server, error) {
 		cfg:      cfg,
 		done:     make(chan struct{}),
 		partners: make(map[string]*Partner),
+		restKeys: make(map[secretHash]*restKey),
 	}
 	s.doors.handling.left.L = &s.doors.handling.mu
 	s.bodies.New = func() any { return &body{raw: new(bytes.Buffer)} }
-	s.limits.init(cfg.rateLimit)
+	s.limits.init(cfg.sizes())
 	s.log.init()
 	return s, nil
 }

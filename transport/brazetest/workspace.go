@@ -6,7 +6,7 @@ import (
 	"github.com/cohortkit/cohortkit/keys"
 )
 
-// Workspace is a customer's workspace: profiles, import keys and cohorts. Make one with [Server.AddWorkspace].
+// Workspace is a customer's workspace: profiles, import keys and cohorts, segments, campaigns and Canvases, REST keys. Make one with [Server.AddWorkspace].
 type Workspace struct {
 	server   *Server
 	name     string
@@ -19,6 +19,10 @@ type Workspace struct {
 	version uint64
 	pages   map[*Partner]*page
 	people  people
+
+	segments  []*savedSegment
+	campaigns []*campaign // and Canvases
+	sends     []Send
 }
 
 // page is a partner's page in a workspace: whether it is enabled, its import keys and its cohorts. The workspace's lock

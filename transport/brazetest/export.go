@@ -1,0 +1,182 @@
+package brazetest
+
+import (
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/cohortkit/cohortkit/segment"
+)
+
+// exported is a user object as /users/export/ids answers it, as far as the fake knows a user. What is empty is left out.
+// It says nothing of cohorts, as at Braze.
+type exported struct {
+	CreatedAt      string                   `json:"created_at,omitempty"`
+	ExternalID     string                   `json:"external_id,omitempty"`
+	Aliases        []wireAlias              `json:"user_aliases,omitempty"`
+	BrazeID        string                   `json:"braze_id,omitempty"`
+	RandomBucket   *int                     `json:"random_bucket,omitempty"`
+	Email          string                   `json:"email,omitempty"`
+	Phone          string                   `json:"phone,omitempty"`
+	PushSubscribe  string                   `json:"push_subscribe,omitempty"`
+	EmailSubscribe string                   `json:"email_subscribe,omitempty"`
+	Attributes     map[string]segment.Value `json:"custom_attributes,omitempty"`
+	Devices        []wireDevice             `json:"devices,omitempty"`
+	Apps           []wireApp                `json:"apps,omitempty"`
+}
+
+type wireAlias struct {
+	Name  string `json:"alias_name"`
+	Label string `json:"alias_label"`
+}
+
+type wireDevice struct {
+	ID string `json:"device_id"`
+}
+
+type wireApp struct {
+	Name     string `json:"name"`
+	LastUsed string `json:"last_used,omitempty"`
+}
+
+// wireTime is how an export writes created_at, which is not how the rest of the API writes times.
+const wireTime = "2006-01-02 15:04:05.000 UTC"
+
+// randomBuckets is how many random buckets there are.
+const randomBuckets = 10_000
+
+// exportUsers is /users/export/ids.
+func (c *call) exportUsers() func() any {
+	ids, aliases := c.body.texts("external_ids"), c.body.objects("user_aliases")
+	var users []user
+	for _, id := range ids {
+		users = append(users, user{externalID: id})
+	}
+	for _, item := range aliases {
+		users = append(users, user{alias: item.alias()})
+	}
+	if len(users) > MaxUsers {
+		c.problems = []string{tooManyAliases}
+	}
+	device, brazeID, email, phone := c.body.text("device_id"), c.body.text("braze_id"), c.body.text("email_address"), c.body.text("phone")
+	single := 0
+	for _, text := range []string{device, email, phone} {
+		if text != "" {
+			single++
+		}
+	}
+	switch {
+	case single > 1:
+		c.problemf("only one of 'device_id', 'email_address' and 'phone' can be exported in one request")
+	case single == 0 && len(users) == 0 && brazeID == "":
+		c.problemf("one of 'external_ids', 'user_aliases', 'device_id', 'braze_id', 'email_address' and 'phone' is required")
+	}
+	fields := c.body.texts("fields_to_export")
+	switch {
+	case len(fields) == 0 && !c.server.cfg.early:
+		c.problemf("'fields_to_export' is required")
+	case len(fields) > 0 && !slices.Contains(fields, "campaigns_received") && !slices.Contains(fields, "canvases_received"):
+		c.limits[0].bucket = narrowExportBucket
+	}
+	return c.locked(func(w *Workspace) any {
+		said := struct {
+			Message string     `json:"message"`
+			Users   []exported `json:"users"`
+			Invalid []string   `json:"invalid_user_ids,omitempty"`
+		}{Message: success, Users: []exported{}}
+		var found []*profile
+		for _, u := range users {
+			switch p := w.lookUp(u); {
+			case p != nil:
+				found = append(found, p)
+			case u.externalID != "":
+				said.Invalid = append(said.Invalid, u.externalID)
+			default:
+				said.Invalid = append(said.Invalid, u.alias.Label+":"+u.alias.Name)
+			}
+		}
+		if brazeID != "" {
+			if p, err := w.find(brazeID); err == nil {
+				found = append(found, p)
+			} else {
+				said.Invalid = append(said.Invalid, brazeID)
+			}
+		}
+		if holders, ok := w.people.devices[device]; ok {
+			for i := range holders.all {
+				found = append(found, w.people.all[i])
+			}
+		}
+		found = append(found, w.reachedBy(email, phone)...)
+		for i, p := range found {
+			if !slices.Contains(found[:i], p) {
+				said.Users = append(said.Users, w.export(p, fields))
+			}
+		}
+		return said
+	})
+}
+
+// export makes the user object of a profile, with these fields or with all.
+func (w *Workspace) export(p *profile, fields []string) exported {
+	known := w.show(p)
+	number, _ := strconv.ParseUint(known.BrazeID[:8], 16, 64) // it is hexadecimal
+	bucket := int(number % randomBuckets)
+	all := exported{
+		CreatedAt:      time.Unix(0, p.created).UTC().Format(wireTime),
+		ExternalID:     known.ExternalID,
+		BrazeID:        known.BrazeID,
+		RandomBucket:   &bucket,
+		Email:          known.Email,
+		Phone:          known.Phone,
+		PushSubscribe:  stateText(known.PushSubscription),
+		EmailSubscribe: stateText(known.EmailSubscription),
+		Attributes:     known.Attributes,
+	}
+	for _, a := range known.Aliases {
+		all.Aliases = append(all.Aliases, wireAlias{a.Name, a.Label})
+	}
+	for _, id := range known.DeviceIDs {
+		all.Devices = append(all.Devices, wireDevice{id})
+	}
+	for _, name := range known.Apps {
+		app := wireApp{Name: name}
+		if !known.LastUsedApp.IsZero() {
+			app.LastUsed = known.LastUsedApp.UTC().Format(time.RFC3339)
+		}
+		all.Apps = append(all.Apps, app)
+	}
+	if len(fields) == 0 {
+		return all
+	}
+	var some exported
+	for _, f := range fields {
+		switch f {
+		case "created_at":
+			some.CreatedAt = all.CreatedAt
+		case "external_id":
+			some.ExternalID = all.ExternalID
+		case "user_aliases":
+			some.Aliases = all.Aliases
+		case "braze_id":
+			some.BrazeID = all.BrazeID
+		case "random_bucket":
+			some.RandomBucket = all.RandomBucket
+		case "email":
+			some.Email = all.Email
+		case "phone":
+			some.Phone = all.Phone
+		case "push_subscribe":
+			some.PushSubscribe = all.PushSubscribe
+		case "email_subscribe":
+			some.EmailSubscribe = all.EmailSubscribe
+		case "custom_attributes":
+			some.Attributes = all.Attributes
+		case "devices":
+			some.Devices = all.Devices
+		case "apps":
+			some.Apps = all.Apps
+		}
+	}
+	return some
+}

@@ -1,0 +1,303 @@
+package brazetest
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/cohortkit/cohortkit/segment"
+)
+
+// savedSegment is a segment of a workspace, guarded by the workspace's lock.
+type savedSegment struct {
+	id, name    string
+	description string
+	tags        []string
+	segment     *segment.Segment
+	nested      []*savedSegment // that it asks for membership
+	archived    bool
+	created     time.Time
+}
+
+// SegmentOption changes what [Workspace.AddSegment] makes.
+type SegmentOption interface{ applySegment(*savedSegment) }
+
+type segmentOption func(*savedSegment)
+
+func (o segmentOption) applySegment(s *savedSegment) { o(s) }
+
+// Described gives the segment a description, as typed by the marketer.
+func Described(text string) SegmentOption {
+	return segmentOption(func(s *savedSegment) { s.description = text })
+}
+
+// Tagged gives the segment tags.
+func Tagged(tags ...string) SegmentOption {
+	return segmentOption(func(s *savedSegment) { s.tags = append(slices.Clip(s.tags), tags...) })
+}
+
+// AddSegment saves a segment under a name, as a marketer does in the dashboard, and returns its ID, an opaque text. It is
+// evaluated anew whenever somebody asks for its members or sends to it, on the profiles and cohorts as they are then. A
+// filter by cohort goes by the partner's display name and by the name last sent for the cohort.
+//
+// A name that is empty or taken, a segment that asks for membership of one that is not there or asks for membership
+// itself, which the dashboard does not nest, and a filter that the fake cannot evaluate end the test, or panic for a
+// server made by [Start].
+func (w *Workspace) AddSegment(name string, s *segment.Segment, opts ...SegmentOption) (id string) {
+	saved := &savedSegment{name: name, segment: s, created: time.Now()}
+	for _, o := range opts {
+		o.applySegment(saved)
+	}
+	if err := w.saveSegment(saved); err != nil {
+		w.server.fatalf("brazetest: add segment %q: %v", name, err)
+	}
+	return saved.id
+}
+
+func (w *Workspace) saveSegment(s *savedSegment) error {
+	if s.name == "" || s.segment == nil {
+		return fmt.Errorf("the name is empty or there is no segment: give it both")
+	}
+	if _, err := s.segment.Match(&segment.Profile{}, time.Now()); err != nil { // the same for every profile
+		return err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.segmentNamed(s.name) != nil {
+		return fmt.Errorf("the name is taken: use another")
+	}
+	for _, name := range s.segment.Memberships() {
+		nested := w.segmentNamed(name)
+		switch {
+		case nested == nil:
+			return fmt.Errorf("it asks for membership of %q, which is not there: add that first", name)
+		case len(nested.nested) > 0:
+			return fmt.Errorf("it asks for membership of %q, which asks for membership itself: nest one level", name)
+		}
+		s.nested = append(s.nested, nested)
+	}
+	s.id = w.opaqueID("segment", len(w.segments))
+	w.segments = append(w.segments, s)
+	return nil
+}
+
+func (w *Workspace) segmentNamed(name string) *savedSegment {
+	return firstWhere(w.segments, func(s *savedSegment) bool { return s.name == name })
+}
+
+func (w *Workspace) segmentWith(id string) *savedSegment {
+	return firstWhere(w.segments, func(s *savedSegment) bool { return s.id == id })
+}
+
+func firstWhere[T any](list []*T, wanted func(*T) bool) *T {
+	if i := slices.IndexFunc(list, wanted); i >= 0 {
+		return list[i]
+	}
+	return nil
+}
+
+// ArchiveSegment archives a segment, and with it the campaigns and Canvases whose target it is. It is listed no more. An ID that no
+// segment has ends the test, or panics for a server made by [Start].
+func (w *Workspace) ArchiveSegment(id string) {
+	w.mu.Lock()
+	s := w.segmentWith(id)
+	if s != nil {
+		s.archived = true
+		for _, c := range w.campaigns {
+			c.archived = c.archived || slices.Contains(c.targets, s)
+		}
+	}
+	w.mu.Unlock()
+	if s == nil {
+		w.server.fatalf("brazetest: archive segment: no segment has this ID: use one that AddSegment returned")
+	}
+}
+
+// SegmentMembers returns who is in the segment now, in the order in which the profiles were added. A segment that is not there has
+// nobody.
+func (w *Workspace) SegmentMembers(id string) []Profile {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	s := w.segmentWith(id)
+	if s == nil {
+		return nil
+	}
+	var members []Profile
+	l := w.lens()
+	for _, p := range w.people.all {
+		if l.look(p) && l.in(s) {
+			members = append(members, w.show(p))
+		}
+	}
+	return members
+}
+
+// View returns what the filters of a segment see of a profile now: the argument for the Match or Explain of a [segment.Segment].
+func (w *Workspace) View(brazeID string) (segment.Profile, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	p, err := w.find(brazeID)
+	if err != nil {
+		return segment.Profile{}, false
+	}
+	l := w.lens()
+	l.look(p)
+	for _, s := range w.segments {
+		if len(s.nested) == 0 && l.in(s) {
+			l.member = append(l.member, s.name)
+		}
+	}
+	l.seen.Segments = l.member
+	shown := w.show(p) // copies
+	l.seen.Attributes, l.seen.Apps = shown.Attributes, shown.Apps
+	l.seen.DeprecatedExternalIDs, l.seen.DeviceIDs = shown.DeprecatedExternalIDs, shown.DeviceIDs
+	return l.seen, true
+}
+
+// lens shows profiles to filters, one after the other, as they are at one moment. The workspace's lock is held as long as it is used.
+type lens struct {
+	workspace *Workspace
+	at        time.Time
+	cohorts   []namedCohort
+	seen      segment.Profile
+	member    []string
+}
+
+type namedCohort struct {
+	name   segment.CohortName
+	cohort *cohort
+}
+
+func (w *Workspace) lens() *lens {
+	l := &lens{workspace: w, at: time.Now()}
+	for _, pg := range w.pages {
+		for _, c := range pg.cohorts {
+			w.settle(c, l.at)
+			if c.name != "" {
+				l.cohorts = append(l.cohorts, namedCohort{segment.CohortName{Partner: pg.partner.name, Name: c.name}, c})
+			}
+		}
+	}
+	return l
+}
+
+// look turns to a profile, and reports false for one that is gone.
+func (l *lens) look(p *profile) bool {
+	if p.gone {
+		return false
+	}
+	l.seen = segment.Profile{Cohorts: l.seen.Cohorts[:0]}
+	l.seen.ExternalID, l.seen.DeprecatedExternalIDs, l.seen.DeviceIDs = p.external, p.deprecated, p.devices
+	l.seen.Aliases = l.seen.Aliases[:0]
+	for _, a := range p.aliases {
+		l.seen.Aliases = append(l.seen.Aliases, struct{ Label, Name string }(a))
+	}
+	for _, c := range l.cohorts {
+		if c.cohort.members.has(p.index) {
+			l.seen.Cohorts = append(l.seen.Cohorts, c.name)
+		}
+	}
+	if t := p.traits; t != nil {
+		l.seen.Attributes, l.seen.Apps, l.seen.LastUsedApp = t.attributes, t.apps, t.lastUsed
+		l.seen.Push, l.seen.Email = t.pushState, t.emailState
+	}
+	return true
+}
+
+// in reports whether the profile is in a segment.
+func (l *lens) in(s *savedSegment) bool {
+	l.seen.Segments = l.seen.Segments[:0]
+	for _, nested := range s.nested {
+		if is, _ := nested.segment.Match(&l.seen, l.at); is { // whether it can be evaluated was seen when it was added
+			l.seen.Segments = append(l.seen.Segments, nested.name)
+		}
+	}
+	is, _ := s.segment.Match(&l.seen, l.at)
+	return is
+}
+
+// opaqueID makes up the ID of the n-th thing of a kind, in the form of a UUID.
+func (w *Workspace) opaqueID(kind string, n int) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "brazetest %s %d of workspace %d", kind, n, w.number))
+	h := hex.EncodeToString(sum[:16])
+	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
+}
+
+// listSegments is /segments/list.
+func (c *call) listSegments() func() any {
+	type item struct {
+		ID       string   `json:"id"`
+		Name     string   `json:"name"`
+		Tracking bool     `json:"analytics_tracking_enabled"`
+		Tags     []string `json:"tags"`
+	}
+	page, newestFirst := c.page()
+	return c.locked(func(w *Workspace) any {
+		items := []item{}
+		for _, s := range w.segments {
+			if !s.archived {
+				items = append(items, item{ID: s.id, Name: s.name, Tags: filled(s.tags)})
+			}
+		}
+		return struct {
+			Message  string `json:"message"`
+			Segments []item `json:"segments"`
+		}{success, paged(items, page, newestFirst)}
+	})
+}
+
+// pageSize is how many items a page of a list has.
+const pageSize = 100
+
+// page reads what page of a list is asked for, and in which order.
+func (c *call) page() (page int, newestFirst bool) {
+	page = c.count("page")
+	switch c.query.Get("sort_direction") {
+	case "", "asc":
+	case "desc":
+		newestFirst = true
+	default:
+		c.problemf("'sort_direction' must be asc or desc")
+	}
+	return page, newestFirst
+}
+
+// paged cuts a page out of a list.
+func paged[T any](items []T, page int, newestFirst bool) []T { //nolint:revive // a flag of the wire
+	if newestFirst {
+		slices.Reverse(items)
+	}
+	if page > len(items)/pageSize {
+		return []T{}
+	}
+	items = items[page*pageSize:]
+	return items[:min(len(items), pageSize)]
+}
+
+// filled is the list as an array of JSON, which is never null.
+func filled(list []string) []string { return append([]string{}, list...) }
+
+// showSegment is /segments/details, whose description is the filters and whose text_description is the description.
+func (c *call) showSegment() func() any {
+	c.workspace.mu.RLock()
+	s := c.workspace.segmentWith(c.query.Get("segment_id"))
+	c.workspace.mu.RUnlock()
+	if s == nil {
+		c.problemf("'segment_id' is required and must be the ID of a segment")
+	}
+	return func() any {
+		created := s.created.UTC().Format(time.RFC3339)
+		return struct {
+			Message     string   `json:"message"`
+			CreatedAt   string   `json:"created_at"`
+			UpdatedAt   string   `json:"updated_at"`
+			Name        string   `json:"name"`
+			Filters     string   `json:"description"`
+			Description string   `json:"text_description"`
+			Tags        []string `json:"tags"`
+			Teams       []string `json:"teams"`
+		}{success, created, created, s.name, s.segment.String(), s.description, filled(s.tags), []string{}}
+	}
+}

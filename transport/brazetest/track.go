@@ -1,0 +1,271 @@
+package brazetest
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"github.com/cohortkit/cohortkit/segment"
+)
+
+// MaxTracked is how many objects a call of /users/track may have, over all its arrays.
+const MaxTracked = 75
+
+// Lengths in bytes that /users/track enforces.
+const (
+	maxExternalID = 987
+	minDeviceID   = 8
+	maxDeviceID   = 255
+)
+
+// trackError is a minor error of /users/track: the object at this index is left out.
+type trackError struct {
+	Type  string `json:"type"`
+	Array string `json:"input_array"`
+	Index int    `json:"index"`
+}
+
+// trackUsers is /users/track. Of events and purchases it keeps nothing, but makes the profile they are about.
+func (c *call) trackUsers() func() any {
+	arrays := [...]string{"attributes", "events", "purchases"}
+	var items [len(arrays)][]object
+	total := 0
+	for i, name := range arrays {
+		items[i] = c.body.objects(name)
+		total += len(items[i])
+	}
+	switch {
+	case total > MaxTracked:
+		c.problems = []string{"Max Input Length Exceeded"}
+	case total == 0 && len(c.problems) == 0:
+		c.problemf("one of 'attributes', 'events' and 'purchases' is required")
+	}
+	return c.locked(func(w *Workspace) any {
+		said := struct {
+			Message    string       `json:"message"`
+			Attributes *int         `json:"attributes_processed,omitempty"`
+			Events     *int         `json:"events_processed,omitempty"`
+			Purchases  *int         `json:"purchases_processed,omitempty"`
+			Errors     []trackError `json:"errors,omitempty"`
+		}{Message: success}
+		counts := [...]**int{&said.Attributes, &said.Events, &said.Purchases}
+		for i, name := range arrays {
+			processed := 0
+			for index, item := range items[i] {
+				item.call = &call{server: c.server} // what is wrong from here on is a minor error
+				if problem := w.track(item, name == "attributes"); problem != "" {
+					said.Errors = append(said.Errors, trackError{problem, name, index})
+					continue
+				}
+				processed++
+			}
+			if len(items[i]) > 0 {
+				*counts[i] = &processed
+			}
+		}
+		return said
+	})
+}
+
+// track applies an object of /users/track, and returns what is wrong with it or "".
+func (w *Workspace) track(o object, attributes bool) string { //nolint:revive // the arrays differ in that alone
+	u, problem := o.tracked()
+	if problem == "" {
+		problem = w.trackable(u, o)
+	}
+	if problem != "" {
+		return problem
+	}
+	p := w.lookUp(u)
+	if p == nil && w.makes(u, o) {
+		made := Profile{ExternalID: u.externalID, Email: u.email, Phone: u.phone}
+		if u.alias != (Alias{}) {
+			made.Aliases = []Alias{u.alias}
+		}
+		p, _ = w.addProfile(made) // nobody has its identifier
+	}
+	if p != nil && attributes {
+		w.setAttributes(p, o)
+	}
+	return ""
+}
+
+// makes reports whether a user that is not there is made: by default one with an external ID is, and one with an alias is not.
+func (w *Workspace) makes(u user, o object) bool {
+	existing := u.alias != Alias{}
+	if o.has("_update_existing_only") {
+		existing = o.yes("_update_existing_only")
+	}
+	return !existing && u.brazeID == "" && len(w.reachedBy(u.email, u.phone)) == 0
+}
+
+// tracked reads which user an object is about: one primary identifier, or else an e-mail address before a phone number.
+func (o object) tracked() (user, string) {
+	var given []string
+	for _, name := range []string{"external_id", "user_alias", "braze_id"} {
+		if o.has(name) {
+			given = append(given, name)
+		}
+	}
+	var u user
+	switch {
+	case len(given) > 1:
+		return u, "an object must have one of external_id, user_alias and braze_id"
+	case len(given) == 1:
+		u = o.user(given[0])
+	case o.text("email") != "":
+		u.email, u.order = o.text("email"), []string{mostRecentlyUpdated}
+	case o.text("phone") != "":
+		u.phone, u.order = o.text("phone"), []string{mostRecentlyUpdated}
+	default:
+		return u, "an object must have an identifier"
+	}
+	if len(o.call.problems) > 0 {
+		return u, o.call.problems[0]
+	}
+	return u, ""
+}
+
+// trackable checks what has an error code of its own.
+func (w *Workspace) trackable(u user, o object) string {
+	switch {
+	case len(u.externalID) > maxExternalID:
+		return "EXTERNAL_USER_ID_TOO_LARGE"
+	case slices.Contains(w.server.cfg.blocked, u.externalID) && u.externalID != "":
+		return "BLACKLISTED_EXTERNAL_USER_ID"
+	case o.has("email_subscribe") && stateOf(o.text("email_subscribe")) == segment.NotKnown:
+		return "BAD_EMAIL_SUBSCRIPTION_STATE"
+	case o.has("push_subscribe") && stateOf(o.text("push_subscribe")) == segment.NotKnown:
+		return "BAD_PUSH_SUBSCRIPTION_STATE"
+	}
+	for _, token := range o.objects("push_tokens") {
+		if n := len(token.text("device_id")); token.has("device_id") && (n < minDeviceID || n > maxDeviceID) {
+			return "BAD_DEVICE_ID"
+		}
+	}
+	return ""
+}
+
+// The states of a subscription on the wire.
+const (
+	optedIn      = "opted_in"
+	subscribed   = "subscribed"
+	unsubscribed = "unsubscribed"
+)
+
+func stateOf(text string) segment.Subscription {
+	switch text {
+	case optedIn:
+		return segment.OptedIn
+	case subscribed:
+		return segment.Subscribed
+	case unsubscribed:
+		return segment.Unsubscribed
+	default:
+		return segment.NotKnown
+	}
+}
+
+func stateText(s segment.Subscription) string {
+	for _, text := range []string{optedIn, subscribed, unsubscribed} {
+		if stateOf(text) == s {
+			return text
+		}
+	}
+	return ""
+}
+
+// standard reports whether a field of an attributes object is no custom attribute.
+func standard(name string) bool {
+	switch name {
+	case "external_id", "user_alias", "braze_id", "_update_existing_only", "push_token_import", "push_tokens",
+		"email", "phone", "email_subscribe", "push_subscribe", "email_open_tracking_disabled", "email_click_tracking_disabled",
+		"first_name", "last_name", "country", "current_location", "date_of_first_session", "date_of_last_session", "dob", "facebook",
+		"gender", "home_city", "image_url", "language", "marked_email_as_spam_at", "subscription_groups", "time_zone", "twitter",
+		"subscription_group_id", "subscription_state":
+		return true
+	}
+	return strings.HasPrefix(name, "_")
+}
+
+// setAttributes sets what an attributes object says. What the fake does not know of is left out.
+func (w *Workspace) setAttributes(p *profile, o object) {
+	o.call = &call{server: w.server} // what cannot be read is left out
+	t := p.change()
+	if o.has("email") {
+		t.email = o.text("email")
+	}
+	if o.has("phone") {
+		t.phone = o.text("phone")
+	}
+	if state := stateOf(o.text("email_subscribe")); state != segment.NotKnown {
+		t.emailState = state
+	}
+	if state := stateOf(o.text("push_subscribe")); state != segment.NotKnown {
+		t.pushState = state
+	}
+	for _, token := range o.objects("push_tokens") {
+		if id := token.text("device_id"); id != "" {
+			w.addDevice(p, id)
+		}
+	}
+	for name, raw := range o.fields {
+		if name = strings.TrimSpace(name); name != "" && !standard(name) {
+			t.setCustom(name, raw)
+		}
+	}
+}
+
+// setCustom sets a custom attribute to a value, adds to or removes from its array, or raises its number; null takes it away.
+func (t *traits) setCustom(name string, raw json.RawMessage) {
+	var change struct {
+		Add    []string `json:"add"`
+		Remove []string `json:"remove"`
+		Raise  float64  `json:"inc"`
+	}
+	if raw[0] == '{' {
+		if json.Unmarshal(raw, &change) != nil {
+			return
+		}
+		current := encode(t.attributes[name])
+		var list []string
+		var number float64
+		switch {
+		case change.Raise != 0:
+			if json.Unmarshal([]byte(current), &number) == nil {
+				t.set(name, segment.NumberValue(number+change.Raise))
+			}
+		case len(change.Add)+len(change.Remove) > 0 && json.Unmarshal([]byte(current), &list) == nil:
+			list = slices.DeleteFunc(list, func(e string) bool { return slices.Contains(change.Remove, e) })
+			t.setArray(name, append(list, change.Add...))
+		}
+		return
+	}
+	var value segment.Value
+	if raw[0] == '[' {
+		var list []string
+		if json.Unmarshal(raw, &list) == nil {
+			t.setArray(name, list)
+		}
+		return
+	}
+	if json.Unmarshal(raw, &value) != nil {
+		return
+	}
+	if string(raw) == "null" {
+		delete(t.attributes, name)
+		return
+	}
+	t.set(name, value)
+}
+
+// setArray sets an array attribute, whose values are unique.
+func (t *traits) setArray(name string, list []string) {
+	var unique []string
+	for _, e := range list {
+		if !slices.Contains(unique, e) {
+			unique = append(unique, e)
+		}
+	}
+	t.set(name, segment.ArrayValue(unique...))
+}
