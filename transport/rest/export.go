@@ -94,7 +94,7 @@ func idsBody(ids []identity.ID) (exportBody, error) {
 type Export struct {
 	// Users are the users found, in the order of the endpoint.
 	Users []User
-	// Unknown are the external IDs that no user has, as far as the endpoint names them. They are personal data.
+	// Unknown are the identifiers that no user has, as far as the endpoint names them and in its own spelling. They are personal data.
 	Unknown []string
 }
 

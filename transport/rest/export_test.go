@@ -56,7 +56,7 @@ func TestExportedUsers(t *testing.T) {
 		full = `{"external_id":"u-17","braze_id":"5f0e","user_aliases":[{"alias_name":"c-90","alias_label":"crm"}],"random_bucket":17,
 			"devices":[{"model":"a","device_id":"phone-of-u-17","ad_tracking_enabled":true},{"idfv":"tablet"},{"device_id":"tablet","idfv":"tablet"},{}],
 			"push_subscribe":"opted_in","email_subscribe":"unsubscribed","custom_attributes":{"tier":"gold","points":12.5,"member":true,"brands":["acme"],"cart":{"a":1},"none":null},
-			"apps":[{"name":"Shop","sessions":3,"last_used":"2025-03-02T08:15:00.000Z"},{"name":"Club","sessions":1,"last_used":"2025-02-01 07:00:00.123 UTC"},{"name":"New","sessions":0}]}`
+			"apps":[{"name":"Shop","sessions":3,"last_used":"2025-03-02T08:15:00.000Z"},{"name":"Club","sessions":1,"last_used":"2025-02-01 07:00:00.123 UTC"},{"name":"New","sessions":0},{"name":"Kiosk"}]}`
 		odd = `{"braze_id":"5f0f","push_subscribe":7,"email_subscribe":"subscribed","custom_attributes":["a"],"apps":{"a":1},"novelty":{"b":2}}`
 	)
 	c := newClient(t, following(answer(200, `{"message":"success","users":[`+full+`,`+odd+`,{}],"invalid_user_ids":["u-99"]}`)))
@@ -70,7 +70,7 @@ func TestExportedUsers(t *testing.T) {
 			Attributes: map[string]segment.Value{
 				"tier": segment.StringValue("gold"), "points": segment.NumberValue(12.5), "member": segment.BooleanValue(true), "brands": segment.ArrayValue("acme"), "none": {},
 			},
-			Push: segment.OptedIn, Email: segment.Unsubscribed, Apps: []string{"Shop", "Club"}, LastUsedApp: time.Date(2025, 3, 2, 8, 15, 0, 0, time.UTC),
+			Push: segment.OptedIn, Email: segment.Unsubscribed, Apps: []string{"Shop", "Club", "Kiosk"}, LastUsedApp: time.Date(2025, 3, 2, 8, 15, 0, 0, time.UTC),
 		},
 		{Email: segment.Subscribed},
 		{},

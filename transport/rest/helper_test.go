@@ -123,9 +123,9 @@ func newTransport(tb testing.TB, rt http.RoundTripper, opts ...transport.Option)
 }
 
 // newClient returns a Client whose attempts go through rt.
-func newClient(tb testing.TB, rt http.RoundTripper, opts ...rest.Option) *rest.Client {
+func newClient(tb testing.TB, rt http.RoundTripper) *rest.Client {
 	tb.Helper()
-	c, err := rest.New(newTransport(tb, rt), keys.NewRESTKey(restKey), opts...)
+	c, err := rest.New(newTransport(tb, rt), keys.NewRESTKey(restKey))
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -1,6 +1,8 @@
 package rest
 
 import (
+	"cmp"
+	"errors"
 	"time"
 
 	"github.com/cohortkit/cohortkit/transport"
@@ -23,7 +25,7 @@ const (
 //
 // A lower limit for broadcasts is left to the endpoint: 10 a minute for each unique audience, which is the same campaign or Canvas, the same segment,
 // and the same Connected Audience. A program that sends the same to the same people so often is in a loop, and pacing would only hide it. The endpoint's
-// 429 pauses the sends, as any other does.
+// 429 pauses all broadcasts, since it does not say which limit was reached; for the same reason the default for broadcasts does not look at headers.
 type Limits struct {
 	Shared         transport.Limiter // everything but the following; default [RequestsPerHour]
 	Broadcast      transport.Limiter // sends that name no users; default [BroadcastsPerMinute]
@@ -32,24 +34,27 @@ type Limits struct {
 }
 
 func (l Limits) withDefaults() (Limits, error) {
-	for _, d := range []struct {
-		limiter  *transport.Limiter
-		requests int
-		per      time.Duration
-	}{
-		{&l.Shared, RequestsPerHour, time.Hour},
-		{&l.Broadcast, BroadcastsPerMinute, time.Minute},
-		{&l.Export, ExportsPerSecond, time.Second},
-		{&l.ExportReceived, ExportsOfReceivedPerMinute, time.Minute},
-	} {
-		if *d.limiter != nil {
-			continue
-		}
-		quota, err := transport.NewQuotaPer(d.requests, d.per)
-		if err != nil {
-			return Limits{}, err
-		}
-		*d.limiter = quota.Share("")
+	shared, err1 := transport.NewQuotaPer(RequestsPerHour, time.Hour)
+	broadcast, err2 := transport.NewQuotaPer(BroadcastsPerMinute, time.Minute)
+	export, err3 := transport.NewQuotaPer(ExportsPerSecond, time.Second)
+	received, err4 := transport.NewQuotaPer(ExportsOfReceivedPerMinute, time.Minute)
+	if err := errors.Join(err1, err2, err3, err4); err != nil {
+		return Limits{}, err
 	}
-	return l, nil
+	return Limits{
+		Shared:         cmp.Or[transport.Limiter](l.Shared, shared.Share("")),
+		Broadcast:      cmp.Or[transport.Limiter](l.Broadcast, refusals{broadcast.Share("")}),
+		Export:         cmp.Or[transport.Limiter](l.Export, export.Share("")),
+		ExportReceived: cmp.Or[transport.Limiter](l.ExportReceived, received.Share("")),
+	}, nil
+}
+
+// refusals is a Share that hears of 429s alone. Several limits count a broadcast, and the headers may be about the one that is nearly used up for one audience:
+// whoever took that for the limit of all would send 10 broadcasts a minute.
+type refusals struct{ *transport.Share }
+
+// Feedback passes on everything but the headers.
+func (r refusals) Feedback(f transport.Feedback) {
+	f.RateLimit = transport.RateLimit{}
+	r.Share.Feedback(f)
 }

@@ -128,14 +128,14 @@ func (u *User) attributes() map[string]segment.Value {
 func (u *User) apps() {
 	var all []struct {
 		Name     string `json:"name"`
-		Sessions int    `json:"sessions"`
+		Sessions *int   `json:"sessions"`
 		LastUsed any    `json:"last_used"`
 	}
 	if json.Unmarshal(u.Fields[Apps], &all) != nil {
 		return
 	}
 	for _, app := range all {
-		if app.Sessions > 0 {
+		if app.Sessions == nil || *app.Sessions > 0 {
 			u.Apps = append(u.Apps, app.Name)
 		}
 		if at := timeOf(app.LastUsed); at.After(u.LastUsedApp) {
