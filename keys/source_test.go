@@ -125,7 +125,8 @@ func TestCause(t *testing.T) {
 		{keys.CauseImportKey, "data import key", true, "dashboard"},
 		{keys.CausePartnerKey, "partner API key", false, "this instance"},
 		{keys.CauseNotEnabled, "partner not enabled", false, "enable"},
-		{keys.CauseNotEnabled + 1, "unclear", false, "instance"},
+		{keys.CauseRESTKey, "REST API key", false, "API Keys"},
+		{keys.CauseRESTKey + 1, "unclear", false, "instance"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.text, func(t *testing.T) {

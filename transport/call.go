@@ -207,6 +207,9 @@ func (c *call) read(resp *http.Response) error {
 	c.delay = serverDelay(resp.StatusCode, resp.Header, c.limit, now)
 
 	most := maxAnswer
+	if c.req.MaxAnswer > 0 {
+		most = c.req.MaxAnswer
+	}
 	if c.class != ClassSuccess {
 		most = maxScrubbed
 	}
@@ -223,8 +226,15 @@ func (c *call) read(resp *http.Response) error {
 	if c.status == http.StatusNoContent && len(body) == 0 {
 		ok = true // says by itself that there is nothing to read
 	}
-	if err != nil || len(body) > most || !ok || listed {
-		c.class, c.listed = ClassBadAnswer, listed
+	switch {
+	case err != nil || len(body) > most || !ok:
+		c.class = ClassBadAnswer
+	case c.req.Accept != nil:
+		if err := c.req.Accept(c.accepted()); err != nil {
+			c.class, c.ending = ClassBadAnswer, ending{why: err.Error(), errs: []error{err}}
+		}
+	case listed:
+		c.class, c.listed = ClassBadAnswer, true
 	}
 	return nil
 }
@@ -355,10 +365,17 @@ func (c *call) ended(ctx context.Context, why string) {
 	}
 }
 
+// accepted returns the last answer, whose body is the call's own.
+func (c *call) accepted() Answer {
+	return Answer{Status: c.status, Body: c.answer, Attempts: c.attempts, RateLimit: c.limit}
+}
+
 func (c *call) result() (Answer, error) {
 	if c.class == ClassSuccess && c.ending.why == "" {
 		// A copy, because the original lies inside the call, and who keeps an answer should not keep the request and its keys.
-		return Answer{Status: c.status, Body: bytes.Clone(c.answer), Attempts: c.attempts, RateLimit: c.limit}, nil
+		a := c.accepted()
+		a.Body = bytes.Clone(a.Body)
+		return a, nil
 	}
 	outcome := OutcomeUnsent
 	switch {
@@ -372,7 +389,7 @@ func (c *call) result() (Answer, error) {
 			slog.String("operation", c.req.Operation), slog.String("instance", c.client.endpoint.instance), slog.Int("attempts", c.attempts),
 			slog.Int("status", c.status), slog.String("class", c.class.String()), slog.String("outcome", outcome.String()))
 	}
-	secrets := c.secrets()
+	secrets := c.req.revealed()
 	if c.class == ClassNoAnswer {
 		text := ""
 		if c.fault.raw != nil {
@@ -385,22 +402,15 @@ func (c *call) result() (Answer, error) {
 	}
 	text := string(c.answer[:min(len(c.answer), maxScrubbed)])
 	var cause keys.Cause
-	if c.class == ClassUnauthorized {
+	switch {
+	case c.class != ClassUnauthorized:
+	case c.req.Bearer.IsZero():
 		cause = causeOf(text)
+	default:
+		cause = keys.CauseRESTKey
 	}
 	return Answer{}, &APIError{
 		Operation: c.req.Operation, Instance: c.client.endpoint.instance, Status: c.status, Class: c.class, Cause: cause, Outcome: outcome,
 		Attempts: c.attempts, RetryAfter: c.delay, RateLimit: c.limit, ending: c.ending, detail: new(scrub(text, secrets)),
 	}
-}
-
-func (c *call) secrets() []string {
-	var secrets []string
-	for _, s := range c.req.Secrets {
-		secrets = append(secrets, s.Reveal())
-	}
-	if !c.req.Bearer.IsZero() {
-		secrets = append(secrets, c.req.Bearer.Reveal())
-	}
-	return secrets
 }

@@ -13,7 +13,8 @@
 // allows and returns an [Answer], or an error that says what became of the request:
 //
 //   - [OutcomeAccepted]: a 2xx with a JSON object that lists no errors, or a 204. Which 2xx the cohort endpoints answer with is undocumented, so
-//     every one will do. Accepted is not matched: Braze skips unknown users in silence.
+//     every one will do. Accepted is not matched: Braze skips unknown users in silence. Calls whose answers promise more judge it themselves,
+//     by [Request].Accept.
 //   - [OutcomeRefused]: every attempt was answered, and surely nothing was applied.
 //   - [OutcomeUnknown]: some attempt may have been applied: its answer was lost, was a 5xx, or could not be read.
 //     errors.Is(err, [ErrOutcomeUnknown]) holds.

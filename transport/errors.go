@@ -35,7 +35,7 @@ var (
 	ErrUnavailable = errors.New("transport: the endpoint is in trouble")
 	// ErrRedirect is a 3xx. Redirects are never followed.
 	ErrRedirect = errors.New("transport: the endpoint redirects elsewhere")
-	// ErrBadAnswer is a 2xx that is not a JSON object, or one that lists errors.
+	// ErrBadAnswer is a 2xx that is not a JSON object, one that lists errors, or one that [Request].Accept did not accept.
 	ErrBadAnswer = errors.New("transport: the answer is not what the endpoint promises")
 )
 
@@ -46,7 +46,7 @@ type Class uint8
 const (
 	ClassSuccess      Class = iota // 2xx with a JSON object that lists no errors
 	ClassNoAnswer                  // no answer, or one that broke off before its status
-	ClassBadAnswer                 // 2xx that is not a JSON object, is cut off, or lists errors
+	ClassBadAnswer                 // 2xx that is not a JSON object, is cut off, lists errors, or was not accepted
 	ClassRedirect                  // 3xx
 	ClassBadRequest                // 400
 	ClassUnauthorized              // 401

@@ -58,18 +58,31 @@ func NewQuota(perHour int) (*Quota, error) {
 	if perHour < 1 || perHour > 1e9 {
 		return nil, fmt.Errorf("transport: quota: %d requests an hour is out of range; use 1 to 1,000,000,000, for the cohort endpoints at most CohortRequestsPerHour", perHour)
 	}
-	// Within any hour at most (hour / distance) + burst requests pass. A reserve larger than the burst keeps that below perHour.
+	return newQuota(perHour, window), nil
+}
+
+// NewQuotaPer returns a Quota for an endpoint whose limit is counted in shorter windows than an hour: NewQuotaPer(250, time.Minute). No such window
+// sees more requests than that. Per is at least a second and at most an hour.
+func NewQuotaPer(requests int, per time.Duration) (*Quota, error) {
+	if requests < 1 || requests > 1e9 || per < time.Second || per > window {
+		return nil, fmt.Errorf("transport: quota: %d requests per %s is out of range; use 1 to 1,000,000,000 requests per 1s to 1h", requests, per)
+	}
+	return newQuota(requests, per), nil
+}
+
+func newQuota(requests int, per time.Duration) *Quota {
+	// Within any window at most (per / distance) + burst requests pass. A reserve larger than the burst keeps that below the number.
 	burst, reserve := 1, 0
-	if perHour >= 3200 {
+	if requests >= 3200 {
 		burst, reserve = 4, 32
 	}
-	distance := window/time.Duration(perHour-reserve) + 1
+	distance := per/time.Duration(requests-reserve) + 1
 	return &Quota{
 		distance: distance,
 		slack:    time.Duration(burst-1) * distance,
 		turns:    list.New(),
 		queues:   make(map[string]*list.Element),
-	}, nil
+	}
 }
 
 // Share returns the Limiter of one workspace. Shares of the same name take one turn between them.

@@ -62,17 +62,17 @@ func crowd(t *testing.T, q *transport.Quota, workers map[string]int, d time.Dura
 	return p
 }
 
-// most returns the largest number of moments within any hour, sliding or of the clock.
-func most(at []time.Duration) int {
+// most returns the largest number of moments within any window of this length, sliding or of the clock.
+func most(at []time.Duration, window time.Duration) int {
 	most, first := 0, 0
-	hours := make(map[time.Duration]int)
+	windows := make(map[time.Duration]int)
 	for i, when := range at {
-		for when-at[first] >= time.Hour {
+		for when-at[first] >= window {
 			first++
 		}
-		hour := when.Truncate(time.Hour)
-		hours[hour]++
-		most = max(most, i-first+1, hours[hour])
+		of := when.Truncate(window)
+		windows[of]++
+		most = max(most, i-first+1, windows[of])
 	}
 	return most
 }
@@ -120,7 +120,7 @@ func TestQuotaIsNeverOverstepped(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				p := crowd(t, newQuota(t, tt.perHour), tt.workers, tt.d)
-				if got := most(p.at); got > tt.perHour {
+				if got := most(p.at, time.Hour); got > tt.perHour {
 					t.Errorf("%d requests within an hour", got)
 				}
 				used := float64(len(p.at)) / (float64(tt.perHour) * tt.d.Hours())
@@ -571,6 +571,52 @@ func TestQuotaOverHTTP(t *testing.T) {
 			t.Errorf("the repeat came after %s", at)
 		}
 	})
+}
+
+// TestQuotaPerWindow has limits that are counted in minutes and seconds.
+func TestQuotaPerWindow(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name     string
+		requests int
+		per      time.Duration
+		d        time.Duration
+	}{
+		{"250 a minute", 250, time.Minute, time.Hour},
+		{"40 a second", 40, time.Second, 5 * time.Minute},
+		{"20,000 a minute", 20_000, time.Minute, 3 * time.Minute},
+		{"1 a second", 1, time.Second, time.Hour},
+		{"100 an hour", 100, time.Hour, 48 * time.Hour},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				q, err := transport.NewQuotaPer(tt.requests, tt.per)
+				if err != nil {
+					t.Fatal(err)
+				}
+				p := crowd(t, q, workspaces(3, 2), tt.d)
+				if got := most(p.at, tt.per); got > tt.requests {
+					t.Errorf("%d requests within %s", got, tt.per)
+				}
+				if least := int(0.98 * float64(tt.requests) * float64(tt.d/tt.per)); len(p.at) < least {
+					t.Errorf("%d requests passed, want at least %d", len(p.at), least)
+				}
+			})
+		})
+	}
+}
+
+func TestNewQuotaPer(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		requests int
+		per      time.Duration
+	}{{0, time.Minute}, {-1, time.Minute}, {1_000_000_001, time.Minute}, {1, time.Second - 1}, {1, time.Hour + 1}} {
+		if q, err := transport.NewQuotaPer(tt.requests, tt.per); err == nil || q != nil || !contains(err, "transport: quota: ") {
+			t.Errorf("NewQuotaPer(%d, %s) = %v, %v", tt.requests, tt.per, q, err)
+		}
+	}
 }
 
 func TestNewQuota(t *testing.T) {

@@ -53,6 +53,12 @@ type Request struct {
 	Limiter Limiter
 	// Repeat is the class of the request; the zero value is [RepeatUnsent].
 	Repeat Repeat
+	// Accept, if set, judges a 2xx with a JSON object, also one that lists errors: some calls are accepted with minor errors. An error means
+	// that the answer is not what the endpoint promises: the call ends with it as a [ClassBadAnswer], and is not repeated. The error becomes part of the
+	// call's error, so its text must hold nothing of the answer. The Answer's Body must not be kept. Nil accepts every object that lists no errors.
+	Accept func(Answer) error
+	// MaxAnswer is the longest answer that is read, in bytes; a longer one is a [ClassBadAnswer]. 0 stands for 1 MiB.
+	MaxAnswer int
 	// Begin, if set, bounds the beginning of attempts: once it is done no attempt begins, and a wait for the Limiter or between attempts
 	// ends at once, but the attempt under way may finish. It must be derived from the context given to Do. Nil means that context.
 	Begin context.Context
@@ -60,6 +66,22 @@ type Request struct {
 
 // Format prints the operation alone, under every verb: the rest of a request holds keys and personal data.
 func (r Request) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "transport.Request(%s)", r.Operation) }
+
+// Scrub returns the beginning of a text of the server's, with the secrets of the request removed in every spelling that servers use. It may
+// still hold identifiers. Errors are scrubbed already; this is for texts in an answer.
+func (r Request) Scrub(text string) string { return scrub(text, r.revealed()) }
+
+// revealed lists the secrets.
+func (r *Request) revealed() []string {
+	var secrets []string
+	for _, s := range r.Secrets {
+		secrets = append(secrets, s.Reveal())
+	}
+	if !r.Bearer.IsZero() {
+		secrets = append(secrets, r.Bearer.Reveal())
+	}
+	return secrets
+}
 
 // LogValue shows the operation alone.
 func (r Request) LogValue() slog.Value { return slog.StringValue(r.Operation) }
