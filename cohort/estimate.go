@@ -74,40 +74,24 @@ func (s *Syncer) EstimateMatches(ctx context.Context, cohortID string, lookup Lo
 // estimate concludes from what was found of those sampled.
 func (d *sample) estimate(found map[identity.ID]identity.Verdict) Estimate {
 	e := Estimate{CohortID: d.plan.CohortID, Name: d.plan.Name, Requests: d.plan.Requests}
-	guessed := 0 // members of the kinds that were not looked up whole
-	for _, s := range d.plan.Strata {
-		if s.Sampled < s.Members {
-			guessed += s.Members
-		}
-	}
+	var matching, known []part
 	ids := d.ids
 	for _, s := range d.plan.Strata {
 		k := KindEstimate{Stratum: s, Verdicts: map[identity.Verdict]int{}}
-		matched := 0
+		matches, knows := part{members: s.Members}, part{members: s.Members}
 		for _, id := range ids[:s.Sampled] {
 			v := found[id]
-			if k.Verdicts[v]++; v.Matched() {
-				matched++
-			}
+			k.Verdicts[v]++
+			matches.hits = append(matches.hits, v.Matched())
+			knows.hits = append(knows.hits, v != identity.NoSuchIdentifier)
 		}
 		ids = ids[s.Sampled:]
-		known := s.Sampled - k.Verdicts[identity.NoSuchIdentifier]
-		k.Matching = portionOf(s.Members, s.Sampled, matched, missRate)
-		k.Known = portionOf(s.Members, s.Sampled, known, missRate)
+		k.Matching, k.Known = matches.portion(), knows.portion()
 		e.Kinds = append(e.Kinds, k)
-		miss := missRate * float64(s.Members) / float64(max(1, guessed))
-		e.Matching.add(portionOf(s.Members, s.Sampled, matched, miss))
-		e.Known.add(portionOf(s.Members, s.Sampled, known, miss))
+		matching, known = append(matching, matches), append(known, knows)
 	}
+	e.Matching, e.Known = sumOf(matching), sumOf(known)
 	return e
-}
-
-// add adds the members of another kind. The sum misses at most as often as the two together.
-func (p *Portion) add(other Portion) {
-	p.Of += other.Of
-	p.Likely += other.Likely
-	p.Low += other.Low
-	p.High += other.High
 }
 
 // String returns the estimate in words: a line for all members, a line for each kind with the reasons why some would not match, and what to do next.

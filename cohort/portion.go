@@ -1,8 +1,10 @@
 package cohort
 
 import (
+	"cmp"
 	"fmt"
 	"math"
+	"slices"
 	"sort"
 )
 
@@ -12,10 +14,12 @@ const missRate = 0.05
 // Portion is an estimated part of a known number of members.
 //
 // However large the part is, at least 95 of 100 such estimates have it between Low and High. For members of one kind these are the exact (Clopper-Pearson)
-// limits of a sample that was drawn without replacement: whatever number of members would make the sample surprising, because a sample would have as many hits or more, or
-// as few or fewer, with a probability of at most 2.5 %, is ruled out. If all members were looked up, the two are the same. The limits for all members are
-// the sums of those of the kinds, of which each gets a part of the 5 % in proportion to its members, so that they miss in at most 5 % together (Bonferroni). The price of
-// that guarantee is an interval that is up to twice as long as need be if several kinds have many members.
+// limits of a sample that was drawn without replacement: ruled out is every number of members with which a sample has as many hits or more, or as few or fewer, with a
+// probability of at most 2.5 %. If all were looked up, the two limits are the same.
+//
+// For the members of several kinds the samples of the kinds, cut to one rate, are taken as one, and the limits are those of a sample that was drawn with replacement. A
+// sample in proportion strays less than such a one: the hits of each kind are distributed as a sum of independent trials (Vatutin and Mikhailov 1982), and of all sums of so
+// many independent trials with the same mean the one whose trials are all alike has the heaviest tails (Hoeffding 1956).
 type Portion struct {
 	Of        int // the members it is a part of
 	Likely    int // the best guess
@@ -41,12 +45,131 @@ func (p Portion) percent(n int, round func(float64) float64) string {
 	return fmt.Sprintf("%.1f", round(1000*float64(n)/float64(max(1, p.Of)))/10)
 }
 
-// portionOf returns what a sample without replacement says of so many members, with limits that miss in at most this share of all samples.
-func portionOf(members, sampled, hits int, miss float64) Portion {
-	low := leastHits(members, sampled, hits, miss/2)
-	high := members - leastHits(members, sampled, sampled-hits, miss/2)
-	likely := int(math.Round(float64(members) * float64(hits) / float64(sampled)))
-	return Portion{Of: members, Likely: min(max(likely, low), high), Low: low, High: high}
+// part is what a sample without replacement found of the members of one kind.
+type part struct {
+	members int
+	hits    []bool // of each who was looked up, in the order in which they were drawn
+}
+
+func (p part) whole() bool { return len(p.hits) == p.members }
+
+// rate is how many of the members are looked up.
+func (p part) rate() float64 { return float64(len(p.hits)) / float64(p.members) }
+
+// count returns how many of the first n were hits, or how many were none.
+func (p part) count(n int, hit bool) int {
+	found := 0
+	for _, h := range p.hits[:n] {
+		if h == hit {
+			found++
+		}
+	}
+	return found
+}
+
+// portion returns what the part says of its kind.
+func (p part) portion() Portion {
+	n := len(p.hits)
+	return p.guess().within(
+		leastHits(p.members, n, p.count(n, true), missRate/2),
+		leastHits(p.members, n, p.count(n, false), missRate/2),
+	)
+}
+
+// guess returns the best guess, without limits.
+func (p part) guess() Portion {
+	hits := float64(p.count(len(p.hits), true))
+	return Portion{Of: p.members, Likely: int(math.Round(hits / p.rate()))}
+}
+
+// within sets the limits: so many members at the least have the property, and so many have it not.
+func (p Portion) within(least, leastWithout int) Portion {
+	p.Low, p.High = least, p.Of-leastWithout
+	p.Likely = min(max(p.Likely, p.Low), p.High)
+	return p
+}
+
+// sumOf returns what parts say of the members of all kinds together.
+func sumOf(parts []part) Portion {
+	sum := Portion{}
+	for _, p := range parts {
+		guess := p.guess()
+		sum.Of, sum.Likely = sum.Of+guess.Of, sum.Likely+guess.Likely
+	}
+	return sum.within(leastOf(parts, true), leastOf(parts, false))
+}
+
+// leastOf returns how many members of all kinds there are at the least with a property, or without it.
+func leastOf(parts []part, hit bool) int {
+	least := 0
+	var guessed []part
+	for _, p := range parts {
+		if p.whole() {
+			least += p.count(len(p.hits), hit)
+		} else {
+			guessed = append(guessed, p)
+		}
+	}
+	switch len(guessed) {
+	case 0:
+		return least
+	case 1:
+		n := len(guessed[0].hits)
+		return least + leastHits(guessed[0].members, n, guessed[0].count(n, hit), missRate/2)
+	default:
+		return least + leastPooled(guessed, hit)
+	}
+}
+
+// leastPooled is leastOf for kinds that are guessed at, by one sample made of theirs.
+func leastPooled(parts []part, hit bool) int {
+	// It has one rate, the lowest: of those who were drawn more often, it has the first ones.
+	rate := 1.0
+	for _, p := range parts {
+		rate = min(rate, p.rate())
+	}
+	sampled, hits := 0, 0
+	cuts := make([]cut, len(parts))
+	for i, p := range parts {
+		n := min(len(p.hits), int(math.Ceil(rate*float64(p.members))))
+		cuts[i] = cut{rate: float64(n) / float64(p.members), unseen: p.members - len(p.hits)}
+		sampled += n
+		hits += p.count(n, hit)
+	}
+
+	// How many hits such a sample has on average, at the least. What Hoeffding proved holds from one hit away from that on.
+	const many = math.MaxInt / 2 // members: so many that drawing with replacement and without it are the same
+	mean := float64(sampled) * float64(leastHits(many, sampled, hits, missRate/2)) / many
+	mean = min(mean, float64(hits-1))
+
+	// Those who were looked up and have the property are known. Of the others it takes as few as can make up the rest of that average.
+	least := 0
+	for i, p := range parts {
+		known := p.count(len(p.hits), hit)
+		least += known
+		mean -= cuts[i].rate * float64(known)
+	}
+	return least + fewest(mean, cuts)
+}
+
+// cut is what a sample made of several takes of one kind: at which rate, which is not quite that of the others since nobody is drawn by halves, and how many
+// members nobody looked up.
+type cut struct {
+	rate   float64
+	unseen int
+}
+
+// fewest returns the smallest number of unseen members of whom a sample has so many on average: they are of the kinds with the highest rates.
+func fewest(mean float64, cuts []cut) int {
+	slices.SortFunc(cuts, func(a, b cut) int { return cmp.Compare(b.rate, a.rate) })
+	members := 0
+	for _, c := range cuts {
+		const rounding = 1e-6
+		n := min(c.unseen, max(0, int(math.Ceil(mean/c.rate-rounding))))
+		members += n
+		mean -= c.rate * float64(n)
+	}
+	return members
 }
 
 // leastHits returns how many members there are at the least with a property that so many of a sample have: with any fewer the sample would have as many or more

@@ -34,7 +34,7 @@ func TestPortionCovers(t *testing.T) {
 		for sampled := 1; sampled <= members; sampled++ {
 			portions := make([]Portion, sampled+1)
 			for hits := range portions {
-				p := portionOf(members, sampled, hits, missRate)
+				p := partOf(members, sampled, hits).portion()
 				if p.Of != members || p.Low < hits || p.High > members-(sampled-hits) || p.Likely < p.Low || p.Likely > p.High {
 					t.Fatalf("%d of %d sampled, %d hits: %+v", sampled, members, hits, p)
 				}
@@ -72,33 +72,117 @@ func TestPortionCovers(t *testing.T) {
 	}
 }
 
-// TestPortionSums shows the same of the sums over two kinds, of which one is looked up whole or not.
+// partOf makes the part of a sample whose hits were drawn first.
+func partOf(members, sampled, hits int) part {
+	p := part{members, make([]bool, sampled)}
+	for i := range hits {
+		p.hits[i] = true
+	}
+	return p
+}
+
+// TestPortionSums shows the same of the members of several kinds, for samples at one rate and at several, for every combination of truths.
 func TestPortionSums(t *testing.T) {
 	t.Parallel()
-	const members, others, sampled = 12, 8, 6
-	for _, sampledOthers := range []int{2, 5, others} {
-		guessed := members
-		if sampledOthers < others {
-			guessed += others
+	type kind struct{ members, sampled int }
+	for _, kinds := range [][]kind{
+		{{12, 6}, {8, 4}}, {{12, 6}, {8, 8}}, {{30, 10}, {3, 1}}, {{9, 3}, {7, 4}}, {{40, 12}, {10, 5}}, {{15, 2}, {5, 4}}, {{20, 19}, {20, 18}},
+		{{60, 20}, {60, 20}}, {{8, 3}, {7, 2}, {5, 2}}, {{6, 3}, {6, 3}, {6, 3}}, {{12, 3}, {2, 1}, {2, 2}},
+	} {
+		// samples has every combination of hits among those that are drawn first, as many as the lowest rate gives, and among the others.
+		rate := 1.0
+		for _, k := range kinds {
+			if k.sampled < k.members {
+				rate = min(rate, float64(k.sampled)/float64(k.members))
+			}
 		}
-		for truth := 0; truth <= members; truth++ {
-			for otherTruth := 0; otherTruth <= others; otherTruth++ {
-				covered := new(big.Rat)
-				for hits := 0; hits <= sampled; hits++ {
-					for otherHits := 0; otherHits <= sampledOthers; otherHits++ {
-						sum := portionOf(members, sampled, hits, missRate*members/float64(guessed))
-						sum.add(portionOf(others, sampledOthers, min(otherHits, sampledOthers), missRate*others/float64(guessed)))
-						if sum.Low <= truth+otherTruth && truth+otherTruth <= sum.High {
-							p := chance(members, truth, sampled, hits)
-							covered.Add(covered, p.Mul(p, chance(others, otherTruth, sampledOthers, otherHits)))
-						}
-					}
-				}
-				if covered.Cmp(big.NewRat(95, 100)) < 0 {
-					t.Errorf("%d of %d others sampled, the truth is %d and %d: covered with a probability of %s only",
-						sampledOthers, others, truth, otherTruth, covered.FloatString(4))
+		type sample struct{ first, others int }
+		type outcome struct {
+			samples []sample
+			sum     Portion
+		}
+		var outcomes []outcome
+		var draw func([]part, []sample)
+		draw = func(parts []part, samples []sample) {
+			if len(parts) == len(kinds) {
+				outcomes = append(outcomes, outcome{slices.Clone(samples), sumOf(parts)})
+				return
+			}
+			k := kinds[len(parts)]
+			first := min(k.sampled, int(math.Ceil(rate*float64(k.members))))
+			for hits := range first + 1 {
+				for others := range k.sampled - first + 1 {
+					p := part{k.members, slices.Concat(partOf(0, first, hits).hits, partOf(0, k.sampled-first, others).hits)}
+					draw(append(parts, p), append(samples, sample{hits, others}))
 				}
 			}
+		}
+		draw(nil, nil)
+		chances := map[[4]int]float64{}
+		chanceOf := func(members, having, sampled, hits int) float64 {
+			key := [4]int{members, having, sampled, hits}
+			p, known := chances[key]
+			if !known {
+				p, _ = chance(members, having, sampled, hits).Float64()
+				chances[key] = p
+			}
+			return p
+		}
+		var try func(truths []int)
+		try = func(truths []int) {
+			if i := len(truths); i < len(kinds) {
+				step := max(1, kinds[i].members/15)
+				for truth := 0; truth <= kinds[i].members; truth += step {
+					try(append(truths, truth))
+				}
+				return
+			}
+			truth, covered, all := 0, 0.0, 0.0
+			for _, n := range truths {
+				truth += n
+			}
+			for _, o := range outcomes {
+				p := 1.0
+				for i, k := range kinds {
+					first := min(k.sampled, int(math.Ceil(rate*float64(k.members))))
+					s := o.samples[i]
+					p *= chanceOf(k.members, truths[i], first, s.first) * chanceOf(k.members-first, truths[i]-s.first, k.sampled-first, s.others)
+				}
+				if all += p; o.sum.Low <= truth && truth <= o.sum.High {
+					covered += p
+				}
+			}
+			if covered < 0.95 || math.Abs(all-1) > 1e-9 {
+				t.Errorf("%v, the truth is %v: covered with a probability of %v of %v", kinds, truths, covered, all)
+			}
+		}
+		try(nil)
+	}
+}
+
+// TestFewest compares with every combination there is.
+func TestFewest(t *testing.T) {
+	t.Parallel()
+	random := rand.New(rand.NewPCG(1, 1))
+	for range 2000 {
+		cuts := []cut{{random.Float64(), random.IntN(6)}, {random.Float64(), random.IntN(6)}, {random.Float64(), random.IntN(6)}}
+		all := 0.0
+		for _, c := range cuts {
+			all += c.rate * float64(c.unseen)
+		}
+		mean := (1.2*random.Float64() - 0.2) * all
+		want := 15
+		for a := range cuts[0].unseen + 1 {
+			for b := range cuts[1].unseen + 1 {
+				for c := range cuts[2].unseen + 1 {
+					if float64(a)*cuts[0].rate+float64(b)*cuts[1].rate+float64(c)*cuts[2].rate >= mean {
+						want = min(want, a+b+c)
+					}
+				}
+			}
+		}
+		if got := fewest(mean, slices.Clone(cuts)); got != want {
+			t.Fatalf("%v of %v: %d, want %d", mean, cuts, got, want)
 		}
 	}
 }
@@ -142,10 +226,33 @@ func TestPortionKnown(t *testing.T) {
 	}{
 		{10, 0, 0, 0.30850}, {10, 5, 0.18709, 0.81291}, {100, 50, 0.39832, 0.60168}, {100, 99, 0.94554, 0.99975}, {1000, 500, 0.46855, 0.53145}, {20, 20, 0.83157, 1},
 	} {
-		p := portionOf(members, tt.sampled, tt.hits, missRate)
+		p := partOf(members, tt.sampled, tt.hits).portion()
 		low, high := float64(p.Low)/members, float64(p.High)/members
 		if math.Abs(low-tt.low) > 2e-5 || math.Abs(high-tt.high) > 2e-5 {
 			t.Errorf("%d hits of %d: %.5f to %.5f, want %.5f to %.5f", tt.hits, tt.sampled, low, high, tt.low, tt.high)
+		}
+	}
+}
+
+// TestPortionWidth holds the usual sample to what the documentation of SampleSize says of it.
+func TestPortionWidth(t *testing.T) {
+	t.Parallel()
+	for _, sizes := range [][]int{{10_000_000}, {100_000, 100_000, 100_000}, {5_000_000, 1_000_000}, {1_000_000, 1200, 1200}, {100_000, 50}, {100_000, 60_000, 5000}} {
+		for _, percent := range []int{0, 1, 20, 50, 80, 99, 100} {
+			var parts []part
+			for i, n := range allot(defaultSample, sizes) {
+				p := partOf(sizes[i], n, n*percent/100)
+				rand.New(rand.NewPCG(1, uint64(i))).Shuffle(n, func(i, j int) { p.hits[i], p.hits[j] = p.hits[j], p.hits[i] })
+				parts = append(parts, p)
+			}
+			sum := sumOf(parts)
+			within := 0.032
+			if len(sizes) > 1 {
+				within = 0.04
+			}
+			if low, high := sum.Share()-float64(sum.Low)/float64(sum.Of), float64(sum.High)/float64(sum.Of)-sum.Share(); low > within || high > within {
+				t.Errorf("%v, %d percent: %v, which is more than %v either way", sizes, percent, sum, within)
+			}
 		}
 	}
 }
