@@ -420,7 +420,7 @@ func TestEstimateLease(t *testing.T) {
 	})
 }
 
-// TestEstimateHidden shows that no text of an estimate shows an identifier.
+// TestEstimateHidden shows that no text of an estimate or a diagnosis shows an identifier.
 func TestEstimateHidden(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
@@ -442,7 +442,10 @@ func TestEstimateHidden(t *testing.T) {
 		shown.show(e, plan, planErr)
 		shown.showError(err)
 	}
-	if text := shown.shown.String(); !strings.Contains(text, "66.7 % of 3") {
+	diagnosis, err := syncer.Troubleshoot(t.Context(), "Spring sale")
+	shown.show(diagnosis)
+	shown.showError(err)
+	if text := shown.shown.String(); !strings.Contains(text, "66.7 % of 3") || !strings.Contains(text, "3 members") {
 		t.Errorf("nothing is shown: %s", text)
 	}
 	checkHidden(t, "an estimate", shown.shown.String(), secretIDs)

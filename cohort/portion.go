@@ -8,8 +8,8 @@ import (
 	"sort"
 )
 
-// missRate is how often an interval may miss the truth: 1 - 95 %.
-const missRate = 0.05
+// surprise is how improbable what is ruled out makes the sample, on either side: together the 5 % in which an interval of 95 % may miss the truth.
+const surprise = 0.025
 
 // Portion is an estimated part of a known number of members.
 //
@@ -56,30 +56,38 @@ func (p part) whole() bool { return len(p.hits) == p.members }
 // rate is how many of the members are looked up.
 func (p part) rate() float64 { return float64(len(p.hits)) / float64(p.members) }
 
-// count returns how many of the first n were hits, or how many were none.
-func (p part) count(n int, hit bool) int {
+// among returns how many of the first n were hits.
+func (p part) among(n int) int {
 	found := 0
-	for _, h := range p.hits[:n] {
-		if h == hit {
+	for _, hit := range p.hits[:n] {
+		if hit {
 			found++
 		}
 	}
 	return found
 }
 
-// portion returns what the part says of its kind.
-func (p part) portion() Portion {
-	n := len(p.hits)
-	return p.guess().within(
-		leastHits(p.members, n, p.count(n, true), missRate/2),
-		leastHits(p.members, n, p.count(n, false), missRate/2),
-	)
+// found returns how many were hits.
+func (p part) found() int { return p.among(len(p.hits)) }
+
+// opposite is what the sample found of the members without the property.
+func (p part) opposite() part {
+	misses := make([]bool, len(p.hits))
+	for i, hit := range p.hits {
+		misses[i] = !hit
+	}
+	return part{p.members, misses}
 }
+
+// least returns how many members have the property at the least.
+func (p part) least() int { return leastHits(p.members, len(p.hits), p.found()) }
+
+// portion returns what the part says of its kind.
+func (p part) portion() Portion { return p.guess().within(p.least(), p.opposite().least()) }
 
 // guess returns the best guess, without limits.
 func (p part) guess() Portion {
-	hits := float64(p.count(len(p.hits), true))
-	return Portion{Of: p.members, Likely: int(math.Round(hits / p.rate()))}
+	return Portion{Of: p.members, Likely: int(math.Round(float64(p.found()) / p.rate()))}
 }
 
 // within sets the limits: so many members at the least have the property, and so many have it not.
@@ -92,20 +100,22 @@ func (p Portion) within(least, leastWithout int) Portion {
 // sumOf returns what parts say of the members of all kinds together.
 func sumOf(parts []part) Portion {
 	sum := Portion{}
-	for _, p := range parts {
+	opposites := make([]part, len(parts))
+	for i, p := range parts {
 		guess := p.guess()
 		sum.Of, sum.Likely = sum.Of+guess.Of, sum.Likely+guess.Likely
+		opposites[i] = p.opposite()
 	}
-	return sum.within(leastOf(parts, true), leastOf(parts, false))
+	return sum.within(leastOf(parts), leastOf(opposites))
 }
 
-// leastOf returns how many members of all kinds there are at the least with a property, or without it.
-func leastOf(parts []part, hit bool) int {
+// leastOf returns how many members of all kinds have the property at the least.
+func leastOf(parts []part) int {
 	least := 0
 	var guessed []part
 	for _, p := range parts {
 		if p.whole() {
-			least += p.count(len(p.hits), hit)
+			least += p.found()
 		} else {
 			guessed = append(guessed, p)
 		}
@@ -114,15 +124,14 @@ func leastOf(parts []part, hit bool) int {
 	case 0:
 		return least
 	case 1:
-		n := len(guessed[0].hits)
-		return least + leastHits(guessed[0].members, n, guessed[0].count(n, hit), missRate/2)
+		return least + guessed[0].least()
 	default:
-		return least + leastPooled(guessed, hit)
+		return least + leastPooled(guessed)
 	}
 }
 
 // leastPooled is leastOf for kinds that are guessed at, by one sample made of theirs.
-func leastPooled(parts []part, hit bool) int {
+func leastPooled(parts []part) int {
 	// It has one rate, the lowest: of those who were drawn more often, it has the first ones.
 	rate := 1.0
 	for _, p := range parts {
@@ -134,18 +143,18 @@ func leastPooled(parts []part, hit bool) int {
 		n := min(len(p.hits), int(math.Ceil(rate*float64(p.members))))
 		cuts[i] = cut{rate: float64(n) / float64(p.members), unseen: p.members - len(p.hits)}
 		sampled += n
-		hits += p.count(n, hit)
+		hits += p.among(n)
 	}
 
 	// How many hits such a sample has on average, at the least. What Hoeffding proved holds from one hit away from that on.
 	const many = math.MaxInt / 2 // members: so many that drawing with replacement and without it are the same
-	mean := float64(sampled) * float64(leastHits(many, sampled, hits, missRate/2)) / many
+	mean := float64(sampled) * float64(leastHits(many, sampled, hits)) / many
 	mean = min(mean, float64(hits-1))
 
 	// Those who were looked up and have the property are known. Of the others it takes as few as can make up the rest of that average.
 	least := 0
 	for i, p := range parts {
-		known := p.count(len(p.hits), hit)
+		known := p.found()
 		least += known
 		mean -= cuts[i].rate * float64(known)
 	}
@@ -172,12 +181,12 @@ func fewest(mean float64, cuts []cut) int {
 	return members
 }
 
-// leastHits returns how many members there are at the least with a property that so many of a sample have: with any fewer the sample would have as many or more
-// with a probability of at most miss.
-func leastHits(members, sampled, hits int, miss float64) int {
+// leastHits returns how many members there are at the least with a property that so many of a sample have: with any fewer it would be a surprise that the sample has as
+// many or more.
+func leastHits(members, sampled, hits int) int {
 	possible := members - sampled // beyond the hits: all who were not sampled
 	return hits + sort.Search(possible, func(more int) bool {
-		return atLeast(members, hits+more, sampled, hits) > miss
+		return atLeast(members, hits+more, sampled, hits) > surprise
 	})
 }
 

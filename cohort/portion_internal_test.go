@@ -41,11 +41,11 @@ func TestPortionCovers(t *testing.T) {
 				portions[hits] = p
 				// With one fewer than Low the sample would be surprising.
 				if p.Low > hits {
-					surprise := new(big.Rat)
+					chances := new(big.Rat)
 					for k := hits; k <= sampled; k++ {
-						surprise.Add(surprise, chance(members, p.Low-1, sampled, k))
+						chances.Add(chances, chance(members, p.Low-1, sampled, k))
 					}
-					if surprise.Cmp(tail) > 0 {
+					if chances.Cmp(tail) > 0 {
 						t.Errorf("%d of %d sampled, %d hits: %d is not ruled out, but is below %d", sampled, members, hits, p.Low-1, p.Low)
 					}
 				}
