@@ -72,7 +72,7 @@ func TestUnrecorded(t *testing.T) {
 		s := newStage(t)
 		state := newLedger(t)
 		calls := everyCall(s.syncer(t, state))
-		for _, name := range []string{"Drain", "Rebuild", "Reassert", "PlanReassert"} {
+		for _, name := range []string{"Drain", "Rebuild", "Reassert", "PlanReassert", "EstimateMatches", "PlanEstimate"} {
 			if err := calls[name](t.Context()); !errors.Is(err, cohort.ErrUnrecorded) {
 				t.Errorf("%s: error %v, want ErrUnrecorded", name, err)
 			}

@@ -52,7 +52,23 @@ var (
 	// ErrUnrecorded means that the ledger has no record of the cohort, so nobody can say who is in it.
 	ErrUnrecorded = errors.New("the ledger has no record of this cohort: check the cohort id, the workspace and the ledger; " +
 		"if the ledger was lost, import a known list of members first, or fill a cohort with a new id")
+	// ErrNoMembers means that the ledger records nobody in the cohort, so there is nothing to estimate.
+	ErrNoMembers = errors.New("the ledger records nobody in this cohort: look at the report of its last Sync")
 )
+
+// LookupError means that a sample could not be looked up as a whole, so there is no estimate.
+type LookupError struct {
+	Sampled int   // how many members were to be looked up
+	Err     error // the Lookup's own error, or that of the context
+}
+
+// Error gives the Lookup's own text and the next step.
+func (e *LookupError) Error() string {
+	return fmt.Sprintf("look up %s: %v: a part of a sample gives no estimate, and nothing was changed: estimate again", plural(e.Sampled, "member"), e.Err)
+}
+
+// Unwrap returns the Lookup's own error.
+func (e *LookupError) Unwrap() error { return e.Err }
 
 // HeldRemovalsError means that the removal guard held removals back. Additions were sent; those removals were not, and neither were additions that
 // had to be repeated after them.

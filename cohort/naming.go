@@ -56,6 +56,7 @@ func (t *task) name(c Cohort, audience Audience, d *ledger.Difference) error {
 	}
 	if due {
 		h.Name, h.Naming, h.CreatedAt = c.Name, ledger.NamingUnknown, createdAt(before, c, t.start)
+		h.NamedAt, h.FormerName = time.Time{}, formerName(before, c.Name)
 	}
 	if err := t.setHeader(h); err != nil || !due {
 		return err
@@ -77,8 +78,17 @@ func (t *task) name(c Cohort, audience Audience, d *ledger.Difference) error {
 	default:
 		t.report.Named = NameRepeated
 	}
-	h.Naming = ledger.Named
+	h.Naming, h.NamedAt = ledger.Named, time.Now().UTC().Truncate(time.Millisecond)
 	return t.setHeader(h)
+}
+
+// formerName returns the name by which people may look for a cohort that gets another one: the last that was acknowledged.
+func formerName(before ledger.Header, name string) string {
+	acknowledged := before.Naming == ledger.Named || before.FormerName == "" || before.FormerName == name
+	if acknowledged && before.Name != name {
+		return before.Name
+	}
+	return before.FormerName
 }
 
 // createdAt returns the time that goes with a name: the first one sent, else the caller's, else now. It is what the wire can carry.

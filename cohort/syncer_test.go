@@ -513,7 +513,7 @@ func TestSyncHeld(t *testing.T) {
 		if err := session.Close(); err != nil {
 			t.Fatal(err)
 		}
-		for _, name := range []string{"Plan", "Sync", "Apply", "PlanReassert", "Reassert", "Erase", "Rebuild", "Drain"} {
+		for _, name := range []string{"Plan", "Sync", "Apply", "PlanReassert", "Reassert", "PlanEstimate", "EstimateMatches", "Erase", "Rebuild", "Drain"} {
 			if err := calls[name](t.Context()); err != nil {
 				t.Errorf("%s: %v", name, err)
 			}
@@ -538,6 +538,11 @@ func everyCall(syncer *cohort.Syncer) map[string]func(context.Context) error {
 			return err
 		},
 		"Erase": func(ctx context.Context) error { _, err := syncer.Erase(ctx, userIDs(1, 1)); return err },
+		"EstimateMatches": func(ctx context.Context) error {
+			_, err := syncer.EstimateMatches(ctx, campaign, lookupFunc(func(context.Context, []identity.ID) ([]identity.Profile, error) { return nil, nil }))
+			return err
+		},
+		"PlanEstimate": func(ctx context.Context) error { _, err := syncer.PlanEstimate(ctx, campaign); return err },
 		"SyncAll": func(ctx context.Context) error {
 			_, err := syncer.SyncAll(ctx, []cohort.Job{{Cohort: sale(), Audience: users(1, 3)}})
 			return err

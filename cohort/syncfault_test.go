@@ -378,6 +378,16 @@ func (s *flakySession) Compare(ctx context.Context, wanted iter.Seq2[ledger.Want
 	return d, nil
 }
 
+func (s *flakySession) Members(ctx context.Context) iter.Seq2[ledger.Member, error] {
+	return func(yield func(ledger.Member, error) bool) {
+		if err := s.fail("Members"); err != nil {
+			yield(ledger.Member{}, err)
+			return
+		}
+		s.Session.Members(ctx)(yield)
+	}
+}
+
 func (s *flakySession) Close() error {
 	failed := !s.closed && s.of.fails("Close")
 	s.closed = true

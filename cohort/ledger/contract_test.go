@@ -210,6 +210,7 @@ func headers(t subject) {
 		full, {}, {Name: strings.Repeat("\U0001f338", 10_000)}, {Naming: ledger.Named, Name: "a\nb"}, {CreatedAt: time.Date(1969, 12, 31, 23, 59, 59, 1, time.UTC)},
 		{CreatedAt: time.Unix(0, 0)}, {CreatedAt: time.Date(2026, 1, 1, 0, 0, 0, 5, far)}, {CreatedAt: time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)},
 		{Sent: ledger.Epochs{0: -1, 255: 1<<63 - 1}}, {Retired: true}, {Rules: "r"},
+		{NamedAt: time.Date(2026, 1, 1, 0, 0, 0, 5, far)}, {FormerName: "a\nb"},
 	} {
 		s := open(t, t.again(), key("a"))
 		// A name changes while members do.

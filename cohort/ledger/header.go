@@ -22,6 +22,10 @@ type Header struct {
 	Name      string
 	CreatedAt time.Time
 	Naming    Naming
+	// NamedAt is when the endpoint acknowledged Name last, or the zero time if it did not, or an older version of this package recorded it. FormerName
+	// is the name before, if there was one: as long as Naming is NamingUnknown, the endpoint may still show it.
+	NamedAt    time.Time
+	FormerName string
 	// Retired says that the cohort was drained and is not to be filled again.
 	Retired bool
 	// Rules is the fingerprint of the rules that chose the identifiers, or "" if nobody said.
@@ -34,13 +38,18 @@ type Header struct {
 
 // validate returns nil or an [*InvalidError] for what cannot be stored.
 func (h *Header) validate() error {
-	for _, f := range [...]struct{ name, value string }{{"header name", h.Name}, {"header rules", h.Rules}} {
+	for _, f := range [...]struct{ name, value string }{{"header name", h.Name}, {"header former name", h.FormerName}, {"header rules", h.Rules}} {
 		if !utf8.ValidString(f.value) {
 			return &InvalidError{Field: f.name, Problem: text.InvalidUTF8.String(), Next: text.InvalidUTF8.Next()}
 		}
 	}
-	if year := h.CreatedAt.Year(); year < 0 || year > 9999 {
-		return &InvalidError{Field: "header created-at", Problem: "has a year of more than four digits", Next: "check the unit of the timestamp that it was made from"}
+	for _, f := range [...]struct {
+		name string
+		at   time.Time
+	}{{"header created-at", h.CreatedAt}, {"header named-at", h.NamedAt}} {
+		if year := f.at.Year(); year < 0 || year > 9999 {
+			return &InvalidError{Field: f.name, Problem: "has a year of more than four digits", Next: "check the unit of the timestamp that it was made from"}
+		}
 	}
 	return nil
 }

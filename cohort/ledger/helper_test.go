@@ -246,7 +246,7 @@ func identifiers() []identity.ID {
 func header() ledger.Header {
 	h := ledger.Header{
 		Name: "Spring sale \u2013 \U0001f338", CreatedAt: time.Date(2026, 3, 2, 8, 15, 30, 123_456_789, time.UTC),
-		Naming: ledger.NamingUnknown, Retired: true, Rules: "external_id>alias(crm)>device_id",
+		Naming: ledger.NamingUnknown, NamedAt: time.Date(2026, 3, 2, 8, 15, 31, 0, time.UTC), FormerName: "Winter sale \u2013 \u2744", Retired: true, Rules: "external_id>alias(crm)>device_id",
 	}
 	for i := range h.Sent {
 		h.Sent[i] = int64(i)*86_400 + 1_700_000_000

@@ -116,6 +116,8 @@ type headerText struct {
 	Name       string    `json:"name,omitempty"`
 	CreatedAt  time.Time `json:"created_at,omitzero"`
 	Naming     Naming    `json:"naming,omitempty"`
+	NamedAt    time.Time `json:"named_at,omitzero"`
+	FormerName string    `json:"former_name,omitempty"`
 	Retired    bool      `json:"retired,omitempty"`
 	Rules      string    `json:"rules,omitempty"`
 	Sent       []int64   `json:"sent,omitempty"`
@@ -124,7 +126,7 @@ type headerText struct {
 
 // appendHeader encodes a header that is valid.
 func appendHeader(dst []byte, h Header) []byte {
-	t := headerText{h.Name, h.CreatedAt, h.Naming, h.Retired, h.Rules, nil, h.Generation}
+	t := headerText{h.Name, h.CreatedAt, h.Naming, h.NamedAt, h.FormerName, h.Retired, h.Rules, nil, h.Generation}
 	if h.Sent != (Epochs{}) {
 		t.Sent = h.Sent[:]
 		same := true
@@ -144,7 +146,7 @@ func readHeader(payload []byte) (Header, bool) {
 	if err := json.Unmarshal(payload, &t); err != nil {
 		return Header{}, false
 	}
-	h := Header{t.Name, t.CreatedAt, t.Naming, t.Retired, t.Rules, Epochs{}, t.Generation}
+	h := Header{t.Name, t.CreatedAt, t.Naming, t.NamedAt, t.FormerName, t.Retired, t.Rules, Epochs{}, t.Generation}
 	switch len(t.Sent) {
 	case 0:
 	case 1:

@@ -99,11 +99,13 @@ func (w *toyWriter) members(list []Member) {
 func (f *toyFrame) encode() []byte {
 	var w toyWriter
 	w.num(uint64(f.kind))
-	for _, s := range []string{f.key.Endpoint, f.key.Partner, f.key.Workspace, f.key.CohortID, f.header.Name, f.header.Rules} {
+	for _, s := range []string{f.key.Endpoint, f.key.Partner, f.key.Workspace, f.key.CohortID, f.header.Name, f.header.FormerName, f.header.Rules} {
 		w.text(s)
 	}
-	at, _ := f.header.CreatedAt.MarshalBinary()
-	w.text(string(at))
+	for _, t := range []time.Time{f.header.CreatedAt, f.header.NamedAt} {
+		at, _ := t.MarshalBinary()
+		w.text(string(at))
+	}
 	retired := uint64(0)
 	if f.header.Retired {
 		retired = 1
@@ -172,14 +174,14 @@ func (f *toyFrame) decode(b []byte, trusting bool) (rest []byte, ok bool) {
 	}
 	r := toyReader{b: body}
 	f.kind = byte(r.num())
-	for _, s := range []*string{&f.key.Endpoint, &f.key.Partner, &f.key.Workspace, &f.key.CohortID, &f.header.Name, &f.header.Rules} {
+	for _, s := range []*string{&f.key.Endpoint, &f.key.Partner, &f.key.Workspace, &f.key.CohortID, &f.header.Name, &f.header.FormerName, &f.header.Rules} {
 		*s = r.text()
 	}
-	var at time.Time
-	if err := at.UnmarshalBinary([]byte(r.text())); err != nil {
-		r.bad = true
+	for _, at := range []*time.Time{&f.header.CreatedAt, &f.header.NamedAt} {
+		if err := at.UnmarshalBinary([]byte(r.text())); err != nil {
+			r.bad = true
+		}
 	}
-	f.header.CreatedAt = at
 	f.header.Naming, f.header.Retired, f.header.Generation = Naming(r.num()), r.num() == 1, r.num()
 	f.intent, f.outcome = Intent(r.num()), Outcome(r.num())
 	for i := range f.header.Sent {
