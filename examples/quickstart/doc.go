@@ -1,7 +1,8 @@
 // Quickstart exports audiences into Braze cohorts.
 //
 // Without arguments it plays the whole story against the in-memory fake, in this process: a customer generates a data import key, the
-// partner checks it and exports two campaigns, and the fake tells what Braze would not, namely who was matched and who was skipped. A week later the
+// partner checks it and exports two campaigns, and the fake tells what Braze would not, namely who was matched and who was skipped. The marketer builds a
+// segment with one of the cohorts, and a campaign is triggered for it. A week later the
 // audiences have changed, and only the difference goes out.
 //
 //	go run ./examples/quickstart

@@ -39,7 +39,7 @@ func run(ctx context.Context, args []string, out *screen) error {
 		return err
 	}
 	if l.endpoint == "" {
-		return demo(ctx, out)
+		return play(ctx, out)
 	}
 	return l.export(ctx, out)
 }

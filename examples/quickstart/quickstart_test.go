@@ -5,6 +5,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -15,6 +16,24 @@ import (
 
 var update = flag.Bool("update", false, "write the golden file anew")
 
+// The parts of the story that differ from run to run: the time, and what a random sample found.
+var (
+	clock = regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC`)
+	found = regexp.MustCompile(`(?m)^ {3}\|.* would match.*$`)
+	count = regexp.MustCompile(`\d+(\.\d+)?`)
+)
+
+// steady returns the story without them.
+func steady(story string) string {
+	story = clock.ReplaceAllString(story, "<time>")
+	return found.ReplaceAllStringFunc(story, func(line string) string {
+		line, _, _ = strings.Cut(line, "; looked up")
+		line = strings.ReplaceAll(line, "about ", "")
+		line, _, _ = strings.Cut(line, " would match")
+		return count.ReplaceAllString(line, "#") + " would match …"
+	})
+}
+
 // TestDemo holds the story against its golden text. It runs on a pipe, so there is no progress in it.
 func TestDemo(t *testing.T) {
 	t.Parallel()
@@ -24,7 +43,7 @@ func TestDemo(t *testing.T) {
 	}
 	golden := filepath.Join("testdata", "demo.txt")
 	if *update {
-		if err := os.WriteFile(golden, out.Bytes(), 0o600); err != nil {
+		if err := os.WriteFile(golden, []byte(steady(out.String())), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -32,7 +51,7 @@ func TestDemo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(string(want), out.String()); diff != "" {
+	if diff := cmp.Diff(string(want), steady(out.String())); diff != "" {
 		t.Errorf("output (-want +got):\n%s", diff)
 	}
 }
@@ -46,9 +65,8 @@ func TestProgressOnATerminal(t *testing.T) {
 	if !strings.Contains(out.String(), wiped+"   ") || !strings.Contains(out.String(), "changes accepted") {
 		t.Error("no progress was shown")
 	}
-	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
-	if last := lines[len(lines)-1]; !strings.HasSuffix(last, "about 0 data points") {
-		t.Errorf("the last line is %q", last)
+	if last := out.String()[strings.LastIndex(out.String(), wiped):]; !strings.Contains(last, "8. Somebody") {
+		t.Error("a status was left standing")
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync"
 )
 
@@ -33,6 +34,13 @@ func (s *screen) linef(format string, args ...any) {
 	defer s.mu.Unlock()
 	s.wipe()
 	_, _ = fmt.Fprintf(s.out, format+"\n", args...)
+}
+
+// block prints a text of several lines, indented.
+func (s *screen) block(text fmt.Stringer) {
+	for line := range strings.SplitSeq(text.String(), "\n") {
+		s.linef("   | %s", line)
+	}
 }
 
 // statusf shows how far things are, where somebody is watching.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"iter"
 
 	"github.com/cohortkit/cohortkit/identity"
@@ -34,6 +35,11 @@ func weekLater(people iter.Seq2[identity.Person, error]) iter.Seq2[identity.Pers
 			}
 		}
 	}
+}
+
+// peopleWeekLater reads an audience as it is a week later.
+func peopleWeekLater(file io.Reader) iter.Seq2[identity.Person, error] {
+	return weekLater(people(file))
 }
 
 func joiner(n int) string { return fmt.Sprintf("u-9%05d", n) }
