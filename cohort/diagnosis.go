@@ -66,12 +66,13 @@ type Finding struct {
 	Next []string
 }
 
-// Troubleshoot looks in the ledger for a cohort by its name: the answer to "I cannot find my cohort". The name of an export is the name of its cohort. It finds the
-// cohorts of the Importer's endpoint, partner and workspace that were last sent this name, those that had it before, those whose name is nearly the same, and the one
-// whose id it is. It makes no request and writes nothing.
+// Troubleshoot looks in the ledger for a cohort by its name: the answer to "I cannot find my cohort". The name of an export is the name of its
+// cohort. It finds the cohorts of the Importer's endpoint, partner and workspace that were last sent this name, those that had it before, those whose
+// name is nearly the same, and the one whose id it is. It makes no request and writes nothing.
 //
-// A name that nobody was sent is no error: the Diagnosis has no Findings then and says what to check. Nor is a run that has the cohort: its members are not counted then. To count
-// members Troubleshoot holds the lease on their cohort, so that a run on it fails meanwhile: some seconds for ten million of them.
+// A name that nobody was sent is no error: the Diagnosis has no Findings then and says what to check. Nor is a run that has the cohort: its members
+// are not counted then. To count members Troubleshoot holds the lease on their cohort, so that a run on it fails meanwhile: about a second for ten
+// million of them.
 //
 // It fails with an [*InvalidError] for a blank name, and with an error of the ledger or the context.
 func (s *Syncer) Troubleshoot(ctx context.Context, name string) (Diagnosis, error) {
@@ -198,7 +199,8 @@ func (f *Finding) advise(same int) {
 	next(f.Naming == ledger.Unnamed, "it has no name yet, and the dashboard shows names alone: run Sync, which names it")
 	next(f.Naming == ledger.NamingUnknown, "nobody knows whether its name arrived: run Sync again, which repeats it")
 	next(f.Naming == ledger.NamingUnknown && f.FormerName != "", "until then the dashboard may show it as %q", f.FormerName)
-	next(f.Relation == SameName && same > 1, "%d cohorts of the workspace have this name: give each its own, since the dashboard's filter shows names alone", same)
+	next(f.Relation == SameName && same > 1,
+		"%d cohorts of the workspace have this name: give each its own, since the dashboard's filter shows names alone", same)
 	next(f.Uncounted != nil, "its members are not counted: %v", f.Uncounted)
 	next(f.Retired, "it was drained and is retired, so nobody is in it: fill a cohort with another id")
 	next(!f.Retired && f.Uncounted == nil && f.Members == 0, "it has no members: look at the report of its last Sync")
@@ -225,7 +227,8 @@ func (d Diagnosis) String() string {
 		fmt.Fprintf(&b, "%d cohorts of workspace %q have the name %q", same, d.Workspace, d.Name)
 	}
 	if len(d.Findings) == 0 {
-		fmt.Fprintf(&b, "\n  next: check the name as it was last sent, the workspace, the partner (%s) and the ledger; a name that was sent without a ledger is not recorded", d.Partner)
+		fmt.Fprintf(&b, "\n  next: check the name as it was last sent, the workspace, the partner (%s) and the ledger; "+
+			"a name that was sent without a ledger is not recorded", d.Partner)
 	}
 	for _, f := range d.Findings {
 		b.WriteString("\n" + f.String())

@@ -23,8 +23,9 @@
 //	report, err := syncer.Sync(ctx, cohort.Cohort{ID: "camp-481", Name: "Spring sale"}, cohort.People(rules, people))
 //
 // [Syncer.Sync] names the cohort when that is due. [Syncer.Plan] tells beforehand what it would cost. [Syncer.SyncAll] does several cohorts at a time,
-// [Syncer.Apply] records single events, [Syncer.Drain] ends a cohort, [Syncer.Rebuild] replaces one by another, [Syncer.Erase] forgets people. A run
-// that is killed, cancelled or refused in the middle leaves nothing to repair: the next one continues.
+// [Syncer.Apply] records single events, [Syncer.Drain] ends a cohort, [Syncer.Rebuild] replaces one by another, [Syncer.Erase] forgets people,
+// [Syncer.Troubleshoot] finds a cohort by the name of its export. A run that is killed, cancelled or refused in the middle leaves nothing to repair: the
+// next one continues.
 //
 // Two identifiers can belong to one user: an alias and an external ID, a former external ID and the present one. The endpoint does not tell, but
 // a removal by the one takes out whoever was added by the other. So removals go first, and additions when all of them are acknowledged; and where
@@ -36,6 +37,7 @@
 //
 // What Braze cannot tell, nobody can find out later:
 //   - Whether a change matched anybody. Users who sign up after they were sent stay out until they are sent again: [Syncer.Reassert] does so bit by bit.
+//     [Syncer.EstimateMatches] estimates, by a sample that it looks up, how many members would match now.
 //   - Who is in a cohort whose ledger was lost. Import a list of members that is known to be complete with [ledger.Import], or fill a cohort with a new id
 //     and point the segments there. An empty ledger takes everybody for out: whoever is in and not wanted any more would stay in for ever.
 //   - What others did to the cohort. One that has a ledger is written only through its Syncer.

@@ -15,7 +15,8 @@ type Estimate struct {
 	CohortID, Name string
 	// Matching is how many of all members would match if they were sent now.
 	Matching Portion
-	// Known is how many of them the endpoint knows at all. It has more than Matching where devices belong to identified users, or the rules ignore a match.
+	// Known is how many of them the endpoint knows at all. It has more than Matching where devices belong to identified users, or the rules ignore a
+	// match.
 	Known Portion
 	// Kinds is the same by kind of identifier, for the kinds that have members: external ID, alias, device ID.
 	Kinds []KindEstimate
@@ -35,22 +36,21 @@ type KindEstimate struct {
 }
 
 // EstimateMatches estimates how many members of a cohort the endpoint would match, and why the others would not: the answer to "why is my cohort
-// smaller than my list?". It draws members from the ledger at random, looks them up, and judges the profiles by the documented rules of matching. It sends no change and
-// writes nothing.
+// smaller than my list?". It draws members from the ledger at random, looks them up, and judges the profiles by the documented rules of matching. It
+// sends no change and writes nothing.
 //
-// What is estimated is what would match now. What did match when it was sent nobody can tell: users may have come since, which [Syncer.Reassert] would reach, or
-// have signed up, so that their device does not match any more. Nor does the estimate say who is in the cohort: members in doubt are among those looked up, and
-// [Stratum] tells how many they are.
+// What is estimated is what would match now. What did match when it was sent nobody can tell: users may have come since, which [Syncer.Reassert]
+// would reach, or have signed up, so that their device does not match any more. Nor does the estimate say who is in the cohort: members in doubt are
+// among those looked up, and [Stratum] tells how many they are.
 //
-// The sample has a part for each kind of identifier, in proportion to its members, but a tenth of the sample at the least: a kind with fewer members is looked up
-// whole. [SampleSize] sets how large it is, and [Syncer.PlanEstimate] tells what it costs. The sample is another one each time.
+// The sample has a part for each kind of identifier, in proportion to its members, but a tenth of the sample at the least: a kind with fewer members
+// is looked up whole. [SampleSize] sets how large it is, and [Syncer.PlanEstimate] tells what it costs. The sample is another one each time.
 //
-// It holds the lease on the cohort while it reads the ledger, and not during the lookups: who comes or goes meanwhile is not accounted for. It may be called
-// by several goroutines if the Lookup may.
+// It holds the lease on the cohort while it reads the ledger, and not during the lookups: who comes or goes meanwhile is not accounted for.
 //
 // Errors:
-//   - an [*InvalidError] or [*identity.RulesError] for a bad argument, a [*ledger.HeldError] while a run has the cohort, [ErrUnrecorded], [ErrRetired], and [ErrNoMembers] if the ledger
-//     records nobody: nobody was looked up;
+//   - an [*InvalidError] or [*identity.RulesError] for a bad argument, a [*ledger.HeldError] while another call has the cohort, [ErrUnrecorded],
+//     [ErrRetired], and [ErrNoMembers] if the ledger records nobody: nobody was looked up;
 //   - a [*LookupError] if the Lookup fails or the context ends: what was looked up before tells nothing of the rest, so the Estimate is the zero value.
 func (s *Syncer) EstimateMatches(ctx context.Context, cohortID string, lookup Lookup, opts ...EstimateOption) (Estimate, error) {
 	if lookup == nil {

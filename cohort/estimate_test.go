@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -107,8 +108,8 @@ func newCrowd(percent int, uneven bool, sizes ...int) *crowd {
 func (c *crowd) LookUp(_ context.Context, ids []identity.ID) ([]identity.Profile, error) {
 	var found []identity.Profile
 	for _, id := range ids {
-		var i int
-		if _, err := fmt.Sscanf(id.Value(), "u-%d", &i); err != nil {
+		i, err := strconv.Atoi(strings.TrimPrefix(id.Value(), "u-"))
+		if err != nil {
 			return nil, err
 		}
 		if i < c.matching[id.Kind()] {

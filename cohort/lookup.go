@@ -8,10 +8,11 @@ import (
 
 // Lookup finds profiles by identifiers, such as with the customer's REST key through the endpoint that exports users by ids.
 type Lookup interface {
-	// LookUp returns the profiles of the workspace that have one of the identifiers, in any order, and not those that have none: an identifier without
-	// a profile is one that the endpoint does not know. A device may have several profiles. Each profile names every identifier by which it was found: one that was found by a
-	// former external ID has it among its DeprecatedExternalIDs. The identifiers are valid and of all kinds, each is given once, and there are at most as many as the
-	// sample has; to ask in portions and at the endpoint's pace is up to the Lookup. It must not keep the slice, nor return a part without an error.
+	// LookUp returns the profiles of the workspace that have one of the identifiers, in any order, and not those that have none: an identifier without a
+	// profile is one that the endpoint does not know. A device may have several profiles. Each profile names every identifier by which it was found: one
+	// that was found by a former external ID has it among its DeprecatedExternalIDs. The identifiers are valid and of all kinds, each is given once, and
+	// there are at most as many as the sample has; to ask in portions and at the endpoint's pace is up to the Lookup. It must not keep the slice, nor
+	// return a part without an error.
 	LookUp(ctx context.Context, ids []identity.ID) ([]identity.Profile, error)
 }
 

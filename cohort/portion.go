@@ -13,13 +13,14 @@ const surprise = 0.025
 
 // Portion is an estimated part of a known number of members.
 //
-// However large the part is, at least 95 of 100 such estimates have it between Low and High. For members of one kind these are the exact (Clopper-Pearson)
-// limits of a sample that was drawn without replacement: ruled out is every number of members with which a sample has as many hits or more, or as few or fewer, with a
-// probability of at most 2.5 %. If all were looked up, the two limits are the same.
+// However large the part is, at least 95 of 100 such estimates have it between Low and High. For members of one kind these are the exact
+// (Clopper-Pearson) limits of a sample that was drawn without replacement: ruled out is every number of members with which a sample has as many hits
+// or more, or as few or fewer, with a probability of at most 2.5 %. If all were looked up, the two limits are the same.
 //
-// For the members of several kinds the samples of the kinds, cut to one rate, are taken as one, and the limits are those of a sample that was drawn with replacement. A
-// sample in proportion strays less than such a one: the hits of each kind are distributed as a sum of independent trials (Vatutin and Mikhailov 1982), and of all sums of so
-// many independent trials with the same mean the one whose trials are all alike has the heaviest tails (Hoeffding 1956).
+// For the members of several kinds the samples of the kinds, cut to one rate, are taken as one, and the limits are those of a sample that was drawn
+// with replacement. A sample in proportion strays less than such a one: the hits of each kind are distributed as a sum of independent trials (Vatutin
+// and Mikhailov 1982), and of all sums of so many independent trials with the same mean the one whose trials are all alike has the heaviest tails
+// (Hoeffding 1956).
 type Portion struct {
 	Of        int // the members it is a part of
 	Likely    int // the best guess
@@ -161,8 +162,8 @@ func leastPooled(parts []part) int {
 	return least + fewest(mean, cuts)
 }
 
-// cut is what a sample made of several takes of one kind: at which rate, which is not quite that of the others since nobody is drawn by halves, and how many
-// members nobody looked up.
+// cut is what a sample made of several takes of one kind: at which rate, which is not quite that of the others since nobody is drawn by halves, and
+// how many members nobody looked up.
 type cut struct {
 	rate   float64
 	unseen int
@@ -181,8 +182,8 @@ func fewest(mean float64, cuts []cut) int {
 	return members
 }
 
-// leastHits returns how many members there are at the least with a property that so many of a sample have: with any fewer it would be a surprise that the sample has as
-// many or more.
+// leastHits returns how many members there are at the least with a property that so many of a sample have: with any fewer it would be a surprise that
+// the sample has as many or more.
 func leastHits(members, sampled, hits int) int {
 	possible := members - sampled // beyond the hits: all who were not sampled
 	return hits + sort.Search(possible, func(more int) bool {
@@ -192,7 +193,8 @@ func leastHits(members, sampled, hits int) int {
 
 // atLeast returns the probability that a sample without replacement has so many hits or more: the upper tail of the hypergeometric distribution.
 //
-// It weighs each number of hits in relation to the most probable one and needs no factorials, so it is as precise for a hundred million members as for ten.
+// It weighs each number of hits in relation to the most probable one and needs no factorials, so it is as precise for a hundred million members as
+// for ten.
 func atLeast(members, having, sampled, hits int) float64 {
 	least, most := max(0, sampled-(members-having)), min(sampled, having)
 	mode := int(float64(sampled+1) * (float64(having+1) / float64(members+2)))

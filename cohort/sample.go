@@ -50,9 +50,9 @@ type estimateOptionFunc func(*estimateConfig) error
 
 func (f estimateOptionFunc) applyEstimate(c *estimateConfig) error { return f(c) }
 
-// SampleSize sets how many members are looked up in all, 10 to 100,000; up to three times as many are in memory while the ledger is read. A sample of four times the
-// size gives an interval of half the length. Default 1000: the share of all members is then known to 3.2 points either way, or 4 if they are of several kinds. That takes
-// 20 requests, and for devices 1000, or 25 seconds at 40 a second.
+// SampleSize sets how many members are looked up in all, 10 to 100,000; up to three times as many are in memory while the ledger is read. A sample of
+// four times the size gives an interval of half the length. Default 1000: the share of all members is then known to 3.2 points either way, or 4 if
+// they are of several kinds. That takes 20 requests, and for devices 1000, or 25 seconds at 40 a second.
 func SampleSize(n int) EstimateOption {
 	return estimateOptionFunc(func(c *estimateConfig) error {
 		if n < minSample || n > maxSample {
@@ -78,7 +78,8 @@ func MatchedBy(rules identity.Rules) EstimateOption {
 type Stratum struct {
 	// Kind is the kind of their identifiers.
 	Kind identity.Kind
-	// Members is how many the ledger records, in doubt or not. InDoubt is how many of them are: whether those are in the cohort nobody knows until the next Sync.
+	// Members is how many the ledger records, in doubt or not. InDoubt is how many of them are: whether those are in the cohort nobody knows until the
+	// next Sync.
 	Members, InDoubt int
 	// Sampled is how many are looked up. Where it is as many as there are, what is said of them is exact.
 	Sampled int
@@ -111,8 +112,8 @@ func (p SamplePlan) String() string {
 		p.CohortID, sampled, plural(members, "member"), strings.Join(kinds, ", "), plural(p.Requests, "request"), p.AtLimit())
 }
 
-// PlanEstimate tells what [Syncer.EstimateMatches] would look up with the same options. It makes no request; it reads the ledger, and fails, as EstimateMatches does before
-// it looks anybody up.
+// PlanEstimate tells what [Syncer.EstimateMatches] would look up with the same options. It makes no request; it reads the ledger, and fails, as
+// EstimateMatches does before it looks anybody up.
 func (s *Syncer) PlanEstimate(ctx context.Context, cohortID string, opts ...EstimateOption) (SamplePlan, error) {
 	drawn, err := s.sample(ctx, "plan estimate of", cohortID, opts)
 	return drawn.plan, err

@@ -234,6 +234,18 @@ func headers(t subject) {
 		}
 		shut(t, s)
 	}
+	s := open(t, t.again(), key("a"))
+	before := s.Header()
+	for field, bad := range map[string]ledger.Header{
+		"header name": {Name: "\xff"}, "header former name": {FormerName: "\xff"}, "header rules": {Rules: "\xff"},
+		"header created-at": {CreatedAt: time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC)}, "header named-at": {NamedAt: time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC)},
+	} {
+		var invalid *ledger.InvalidError
+		if err := s.SetHeader(t.Context(), bad); !errors.As(err, &invalid) || invalid.Field != field || s.Header() != before {
+			t.Errorf("%s: error %v", field, err)
+		}
+	}
+	shut(t, s)
 }
 
 func unsettled(t subject) {
