@@ -9,4 +9,5 @@ const (
 	defaultEvery     = 1
 	defaultSlower    = 10
 	faultDirections  = 2
+	wrongKeyRequests = 5000 // of a rotation to a wrong key; one to a good key is as long with the race detector too
 )
