@@ -96,16 +96,23 @@ func (im *Importer) explain(e end, err error) error {
 		return nil
 	}
 	failed := &CheckError{summary: err.Error(), err: err, status: e.status}
-	endpoint := im.client.Endpoint()
-	if api, ok := errors.AsType[*transport.APIError](err); ok {
-		failed.summary = api.Summary()
-		failed.Suspects = suspectsOfAnswer(endpoint, api, e.keys)
-		if e.keys > 1 && api.Class == transport.ClassUnauthorized {
+	// Whichever comes first in the chain: the cause of a cancelled context may be the failure of another call.
+	first, ok := errors.AsType[interface {
+		error
+		Summary() string
+	}](err)
+	if !ok {
+		return failed
+	}
+	failed.summary = first.Summary()
+	switch first := first.(type) {
+	case *transport.APIError:
+		failed.Suspects = suspectsOfAnswer(im.client.Endpoint(), first, e.keys)
+		if e.keys > 1 && first.Class == transport.ClassUnauthorized {
 			failed.summary += ", with either data import key of the source"
 		}
-	} else if none, ok := errors.AsType[*transport.NoAnswerError](err); ok {
-		failed.summary = none.Summary()
-		failed.Suspects = suspectsOfSilence(endpoint, none)
+	case *transport.NoAnswerError:
+		failed.Suspects = suspectsOfSilence(im.client.Endpoint(), first)
 	}
 	return failed
 }

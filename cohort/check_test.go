@@ -240,6 +240,9 @@ func TestCheckExplainsSilence(t *testing.T) {
 		})
 		checkExplained(t, im.Check(ctx), context.Canceled, nil, "cancelled")
 		checkExplained(t, im.Check(ctx), context.Canceled, nil, "nothing was sent")
+		ctx, because := context.WithCancelCause(t.Context())
+		because(&transport.APIError{Class: transport.ClassUnauthorized, Status: http.StatusUnauthorized})
+		checkExplained(t, im.Check(ctx), context.Canceled, nil, "nothing was sent") // whatever became of another call
 	})
 }
 

@@ -40,13 +40,15 @@ func suspectsOfAnswer(endpoint transport.Endpoint, e *transport.APIError, triedK
 			Suspect{CulpritProxy, Possible, "a network that wants a login redirects", "log in to the network, or take another way out of it"})
 	case transport.ClassForbidden:
 		list = append(list,
-			Suspect{CulpritFirewall, Possible, "no 403 is documented for a cohort import", "ask who runs the network whether requests to " + endpoint.Instance() + " are let through"},
+			Suspect{CulpritFirewall, Possible, "no 403 is documented for a cohort import",
+				"ask who runs the network whether requests to " + endpoint.Instance() + " are let through"},
 			Suspect{CulpritNotEnabled, Possible, "Braze answers 403 where a plan does not cover a call", "ask Braze whether the customer may use this partner"})
 	case transport.ClassNotFound:
 		list = append(list,
 			Suspect{CulpritAddress, Likely, "nothing is served at this path, as on a host for the SDKs or one that is not Braze's",
 				"compare it with the REST endpoint on the partner's page of the dashboard"},
-			Suspect{CulpritPartner, Possible, "it is part of the path; how Braze answers to an unknown one is undocumented", "use the name that Braze gave to the partner, letter by letter"})
+			Suspect{CulpritPartner, Possible, "it is part of the path; how Braze answers to an unknown one is undocumented",
+				"use the name that Braze gave to the partner, letter by letter"})
 	case transport.ClassRateLimited:
 		list = append(list, Suspect{CulpritRateLimit, Certain, "the answer says so; the keys may be good",
 			"check again later; let all clients that share the limit share one Quota"})
@@ -56,7 +58,8 @@ func suspectsOfAnswer(endpoint transport.Endpoint, e *transport.APIError, triedK
 		list = append(list, Suspect{CulpritEndpoint, Likely, "what locks a cohort is undocumented; the keys may be good", "check again later"})
 	case transport.ClassBadRequest:
 	case transport.ClassTooLarge, transport.ClassMediaType:
-		list = append(list, Suspect{CulpritProxy, Possible, "the request is small and of the right type when it leaves here", "look for what changes requests on the way"})
+		list = append(list, Suspect{CulpritProxy, Possible, "the request is small and of the right type when it leaves here",
+			"look for what changes requests on the way"})
 	default:
 		if e.Status == http.StatusProxyAuthRequired {
 			list = append(list, wantsLogin(Certain))
@@ -82,7 +85,8 @@ func suspectsOf401(endpoint transport.Endpoint, cause keys.Cause, triedKeys int)
 	case keys.CausePartnerKey:
 		return []Suspect{partnerKey, instance}
 	case keys.CauseNotEnabled:
-		importKey.Certainty, importKey.Reason, importKey.Next = Possible, "it may be that of another customer", "compare the key with those on the partner's page of the dashboard"
+		importKey.Certainty, importKey.Reason, importKey.Next = Possible, "it may be that of another customer",
+			"compare the key with those on the partner's page of the dashboard"
 		return []Suspect{{CulpritNotEnabled, Likely, named, cause.Next()}, importKey}
 	}
 	if triedKeys > 1 {
@@ -125,7 +129,8 @@ func suspectsOfSilence(endpoint transport.Endpoint, e *transport.NoAnswerError) 
 	if slices.Contains(transport.Instances(), endpoint.Instance()) {
 		address.Certainty = Possible // it comes from the table
 	}
-	firewall := Suspect{CulpritFirewall, Likely, "", "ask who runs the network whether this machine may connect to " + endpoint.URL() + ", or only through a proxy"}
+	firewall := Suspect{CulpritFirewall, Likely, "",
+		"ask who runs the network whether this machine may connect to " + endpoint.URL() + ", or only through a proxy"}
 	if list := suspectsOfTLS(e, address); list != nil {
 		return list
 	}
@@ -137,7 +142,8 @@ func suspectsOfSilence(endpoint transport.Endpoint, e *transport.NoAnswerError) 
 	case status == http.StatusProxyAuthRequired:
 		return []Suspect{wantsLogin(Likely)}
 	case status != 0:
-		return []Suspect{{CulpritProxy, Likely, "it does not connect to the endpoint, as " + strconv.Itoa(status) + " says", "ask who runs the proxy to let " + endpoint.URL() + " through"}}
+		return []Suspect{{CulpritProxy, Likely, "it does not connect to the endpoint, as " + strconv.Itoa(status) + " says",
+			"ask who runs the proxy to let " + endpoint.URL() + " through"}}
 	}
 	if lookup, ok := errors.AsType[*net.DNSError](e); ok {
 		address.Reason, firewall.Reason = "it has a name that this machine cannot find", "some networks know no names but their own"
@@ -179,7 +185,8 @@ func suspectsOfTLS(e error, address Suspect) []Suspect {
 		"have it exempt the endpoint, or add its authority to the RootCAs of the Transport; never switch the verification off"}
 	if record, ok := errors.AsType[tls.RecordHeaderError](e); ok && record.Conn != nil || errors.Is(e, http.ErrSchemeMismatch) {
 		address.Certainty, address.Reason = Likely, "what answers there speaks no TLS"
-		interception.Certainty, interception.Reason, interception.Next = Possible, "one in between may answer without TLS", "look for what answers in the endpoint's place"
+		interception.Certainty, interception.Reason, interception.Next = Possible, "one in between may answer without TLS",
+			"look for what answers in the endpoint's place"
 		return []Suspect{address, interception}
 	}
 	if invalid, ok := errors.AsType[x509.CertificateInvalidError](e); ok {
@@ -187,19 +194,22 @@ func suspectsOfTLS(e error, address Suspect) []Suspect {
 			return []Suspect{interception}
 		}
 		now := time.Now()
-		clock := Suspect{CulpritClock, Likely, "by it the certificate expired " + now.Sub(invalid.Cert.NotAfter).Round(time.Second).String() + " ago", "set the clock from a time server"}
+		clock := Suspect{CulpritClock, Likely, "by it the certificate expired " + now.Sub(invalid.Cert.NotAfter).Round(time.Second).String() + " ago",
+			"set the clock from a time server"}
 		if early := invalid.Cert.NotBefore.Sub(now); early > 0 {
 			clock.Reason = "by it the certificate becomes valid in " + early.Round(time.Second).String()
 		}
 		interception.Certainty = Possible
-		return []Suspect{clock, interception, {CulpritCertificate, Possible, "the endpoint's own may have expired", "check again later; if the clock is right, tell whoever runs the endpoint"}}
+		return []Suspect{clock, interception, {CulpritCertificate, Possible, "the endpoint's own may have expired",
+			"check again later; if the clock is right, tell whoever runs the endpoint"}}
 	}
 	if _, ok := errors.AsType[x509.HostnameError](e); ok {
 		address.Reason = "the certificate is for another name"
 		return inOrder([]Suspect{address, interception})
 	}
 	if _, ok := errors.AsType[x509.UnknownAuthorityError](e); ok {
-		return []Suspect{interception, {CulpritCertificate, Possible, "this machine may lack the public authorities, as small containers do", "install the package ca-certificates"}}
+		return []Suspect{interception, {CulpritCertificate, Possible, "this machine may lack the public authorities, as small containers do",
+			"install the package ca-certificates"}}
 	}
 	if _, ok := errors.AsType[x509.SystemRootsError](e); ok {
 		return []Suspect{{CulpritCertificate, Certain, "this machine has no list of authorities", "install the package ca-certificates"}}
