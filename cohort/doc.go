@@ -10,6 +10,8 @@
 //	err = importer.SetName(ctx, cohort.Cohort{ID: "camp-481", Name: "Spring sale", CreatedAt: created})
 //	report, err := importer.Apply(ctx, "camp-481", cohort.AddAll(rules.IDs(people)))
 //
+// A check that fails is a [CheckError]: it lists what may be to blame, the likeliest first, and what to do about each.
+//
 // In the dashboard the marketer then finds "Spring sale" in the drop-down of the filter "Tinyclues Cohorts" and builds a segment with it.
 //
 // # Keeping a cohort in step

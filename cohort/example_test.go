@@ -109,7 +109,8 @@ func ExampleImporter_Apply() {
 	// cohort "camp-481": 4 rows (1 duplicate, 2 rejected); 1 removal: 1 accepted; 1 request <nil>
 }
 
-// A key that the customer has invalidated shows before any member is sent, and the error says whom to ask for what.
+// A key that the customer has invalidated shows before any member is sent, and the error says what to look at, the likeliest first. What Braze's texts
+// name is likely and no more, because they are hints; what nothing points to is possible.
 func ExampleImporter_Check() {
 	importer, braze := newExample()
 	defer braze.Close()
@@ -117,10 +118,17 @@ func ExampleImporter_Check() {
 
 	err := importer.Check(context.Background())
 	fmt.Println(errors.Is(err, transport.ErrUnauthorized))
-	fmt.Println(err)
+	if failed, ok := errors.AsType[*cohort.CheckError](err); ok {
+		for _, s := range failed.Suspects {
+			fmt.Printf("%v %v, for %s:\n  %s\n", s.Certainty, s.Culprit, s.Reason, s.Next)
+		}
+	}
 	// Output:
 	// true
-	// cohort: check: transport: cohort.check: 401 unauthorized from EU-01 after 1 attempt; data import key: compare the key with those on the partner's page of the dashboard; if it was invalidated, generate a new one there and hand it over
+	// likely the data import key, for the answer names it:
+	//   compare the key with those on the partner's page of the dashboard; if it was invalidated, generate a new one there and hand it over
+	// possibly the instance, for a key is refused on any instance but its own, and this is EU-01:
+	//   compare https://rest.fra-01.braze.eu with the REST endpoint on the partner's page of the dashboard
 }
 
 // Another name for the same ID renames the cohort.

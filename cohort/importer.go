@@ -89,27 +89,6 @@ func (im *Importer) String() string {
 // Format prints String under every verb.
 func (im *Importer) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(im.String())) }
 
-// Check tells whether the endpoint accepts the credentials. It sends an empty list of changes to [CheckCohortID], which names no cohort and
-// changes no member.
-//
-// It returns nil if the endpoint accepted it. A 401 is an error that tells the wrong key from the wrong partner as far as the endpoint's text
-// hints. A 400 is [ErrInconclusive]: whether an empty list is valid is undocumented, and so is whether keys are looked at before it. Other
-// errors are those of [transport.Client.Do].
-func (im *Importer) Check(ctx context.Context) error {
-	end, err := im.post(ctx, message{
-		operation: opCheck, path: im.path + "/users", limiter: im.limiter,
-		encode: func(dst []byte, s secrets) []byte { return appendChanges(dst, s, CheckCohortID, nil) },
-	})
-	switch {
-	case err == nil:
-		return nil
-	case end.status == http.StatusBadRequest:
-		return fmt.Errorf("%w: this endpoint refuses an empty list of changes, so the keys may be good; a real export will tell: %w", ErrInconclusive, err)
-	default:
-		return fmt.Errorf("cohort: check: %w", err)
-	}
-}
-
 // SetName gives a cohort its name, or another one. Name a cohort before its first members are sent, and again only when its name changes. It
 // fails with an [*InvalidError] before anything is sent, or with the errors of [transport.Client.Do]; a name sent twice is harmless.
 func (im *Importer) SetName(ctx context.Context, c Cohort) error {
@@ -142,6 +121,7 @@ type message struct {
 
 // end is how a message fared, over all attempts with every key.
 type end struct {
+	keys     int // that were tried
 	attempts int
 	outcome  transport.Outcome
 	status   int        // of the last answer, 0 without one
@@ -173,6 +153,7 @@ func (im *Importer) post(ctx context.Context, m message) (end, error) {
 	case second.status == http.StatusUnauthorized:
 		otherErr = fmt.Errorf("both data import keys of the source are refused, so suspect the partner key or the instance: %w; and before: %w", otherErr, err)
 	}
+	second.keys += first.keys
 	second.attempts += first.attempts
 	return second, otherErr
 }
@@ -226,13 +207,13 @@ func (im *Importer) postWith(ctx context.Context, m message, key keys.ImportKey)
 	// better known than an earlier one with the same content: the outcomes of failures are in the order unsent, refused, unknown.
 	switch failure := err.(type) { //nolint:errorlint // see above
 	case nil:
-		return end{answer.Attempts, transport.OutcomeAccepted, answer.Status, 0}, nil
+		return end{1, answer.Attempts, transport.OutcomeAccepted, answer.Status, 0}, nil
 	case *transport.APIError:
 		failure.Outcome = max(failure.Outcome, m.earlier)
-		return end{failure.Attempts, failure.Outcome, failure.Status, failure.Cause}, err
+		return end{1, failure.Attempts, failure.Outcome, failure.Status, failure.Cause}, err
 	case *transport.NoAnswerError:
 		failure.Outcome = max(failure.Outcome, m.earlier)
-		return end{failure.Attempts, failure.Outcome, 0, 0}, err
+		return end{1, failure.Attempts, failure.Outcome, 0, 0}, err
 	default:
 		return end{outcome: m.earlier}, err
 	}

@@ -61,7 +61,7 @@ func TestCheck(t *testing.T) {
 		}, {
 			name:    "no cause told",
 			prepare: func(s *stage) { s.server.Inject(brazetest.Users(), brazetest.Unauthorized(brazetest.GenericRefusal)) },
-			want:    transport.ErrUnauthorized, cause: keys.CauseUnclear, text: keys.CauseUnclear.Next(),
+			want:    transport.ErrUnauthorized, cause: keys.CauseUnclear, text: "possibly the instance",
 		}, {
 			name:    "an empty list is refused",
 			options: []brazetest.Option{brazetest.RefuseEmptyChanges()},
@@ -71,7 +71,7 @@ func TestCheck(t *testing.T) {
 			prepare: func(s *stage) {
 				s.server.Inject(brazetest.Users(), brazetest.Status(http.StatusServiceUnavailable)).Always()
 			},
-			want: transport.ErrUnavailable, text: "run again later",
+			want: transport.ErrUnavailable, text: "check again later",
 		}, {
 			name:    "no answer",
 			prepare: func(s *stage) { s.server.Inject(brazetest.Users(), brazetest.DropConnection()).Always() },

@@ -233,12 +233,19 @@ func TestBothKeysRefused(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t)
-		s.server.Inject(brazetest.Users(), brazetest.Unauthorized(brazetest.WrongImportKey)).Times(2)
+		s.server.Inject(brazetest.Users(), brazetest.Unauthorized(brazetest.WrongImportKey)).Times(4)
 		credentials := s.credentials()
 		credentials.ImportKey = &ring{now: s.importKey, next: s.workspace.GenerateKey(s.partner)}
-		err := newImporter(t, s.client(t), credentials).Check(t.Context())
+		im := newImporter(t, s.client(t), credentials)
+		_, err := apply(t.Context(), t, im, adds(1))
 		if !errors.Is(err, transport.ErrUnauthorized) || !strings.Contains(err.Error(), "suspect the partner key or the instance") {
 			t.Errorf("error %v, want the partner key and the instance suspected", err)
+		}
+		credentials.ImportKey = &ring{now: s.importKey, next: s.workspace.GenerateKey(s.partner)}
+		err = newImporter(t, s.client(t), credentials).Check(t.Context())
+		want := []string{"likely the instance", "likely the partner API key", "possibly the data import key"}
+		if diff := cmp.Diff(want, suspects(err)); diff != "" || !errors.Is(err, transport.ErrUnauthorized) {
+			t.Errorf("error %v, suspects (-want +got):\n%s", err, diff)
 		}
 	})
 }

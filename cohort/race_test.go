@@ -9,6 +9,7 @@ const (
 	defaultCrashes   = 10
 	defaultEvery     = 6
 	defaultSlower    = 20
+	wrongKeyRequests = 1000
 	faultDirections  = 1 // of the two in which a fault may come, by chance
 	estimateShares   = 1
 )

@@ -93,6 +93,8 @@ func (e *exposure) showError(err error) {
 		e.show(*err)
 	case *transport.NoAnswerError:
 		e.show(*err)
+	case *cohort.CheckError:
+		e.show(*err, err.Suspects)
 	}
 }
 
@@ -147,6 +149,17 @@ func (e *exposure) ObserveBatch(_ context.Context, end cohort.BatchEnd)        {
 
 func secretCredentials() keys.Credentials {
 	return keys.Credentials{Partner: "tinyclues", PartnerKey: keys.NewPartnerKey(secretPartner), ImportKey: keys.NewImportKey(secretImport)}
+}
+
+// newSecretStage is a stage whose keys are the secrets, on every instance.
+func newSecretStage(t *testing.T, opts ...brazetest.Option) *stage {
+	t.Helper()
+	s := &stage{server: brazetest.NewServer(t, opts...), importKey: keys.NewImportKey(secretImport)}
+	s.partner = s.server.AddPartner("tinyclues", "Tinyclues", brazetest.WithPartnerKey(keys.NewPartnerKey(secretPartner)))
+	s.workspace = s.server.AddWorkspace("acme")
+	s.workspace.Enable(s.partner)
+	s.workspace.AdoptKey(s.partner, s.importKey)
+	return s
 }
 
 // secretChanges yields good rows, bad rows and, if it is not nil, an error at the end.
@@ -331,6 +344,19 @@ func TestSecretsStayHidden(t *testing.T) {
 			c.ImportKey = keys.File(path)
 			return c
 		}},
+		scenario{name: "a ring whose next key is refused", fault: brazetest.Unauthorized(brazetest.WrongImportKey), credentials: func(t *testing.T) keys.Credentials {
+			t.Helper()
+			ring, err := keys.NewRing(keys.NewImportKey(secretImport))
+			if err == nil {
+				err = ring.Stage(keys.NewImportKey(secretPartner))
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			c := secretCredentials()
+			c.ImportKey = ring
+			return c
+		}},
 		scenario{name: "no key", credentials: func(*testing.T) keys.Credentials {
 			c := secretCredentials()
 			c.ImportKey = keys.Func(func(context.Context) (keys.ImportKey, error) { return keys.NewImportKey(secretImport + "\t"), nil })
@@ -351,11 +377,7 @@ func TestSecretsStayHidden(t *testing.T) {
 		t.Run(sc.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				s := &stage{server: brazetest.NewServer(t), importKey: keys.NewImportKey(secretImport)}
-				s.partner = s.server.AddPartner("tinyclues", "Tinyclues", brazetest.WithPartnerKey(keys.NewPartnerKey(secretPartner)))
-				s.workspace = s.server.AddWorkspace("acme")
-				s.workspace.Enable(s.partner)
-				s.workspace.AdoptKey(s.partner, s.importKey)
+				s := newSecretStage(t)
 				if sc.prepare != nil {
 					sc.prepare(t, s)
 				}

@@ -25,8 +25,8 @@ type Credentials struct {
 	// for every instance it serves, or [PartnerKeys].
 	PartnerKey PartnerKeySource
 
-	// ImportKey gives the customer's data import key before each request: an [ImportKey] when it never changes, or one
-	// of [Env], [File] and [Func].
+	// ImportKey gives the customer's data import key before each request: an [ImportKey] when it never changes, a
+	// [*Ring] to replace it while imports run, or one of [Env], [File] and [Func].
 	ImportKey Source
 }
 

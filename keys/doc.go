@@ -17,8 +17,9 @@
 // # Where an import key comes from
 //
 // A [Source] is asked for the import key before each request, so a key can be replaced while an import runs. A plain
-// ImportKey is a Source that never changes; [Env], [File] and [Func] are the others. A Source that is a [Listener] too
-// hears how each key fared, which is what a rotation needs.
+// ImportKey is a Source that never changes; [Env], [File] and [Func] read it elsewhere. A Source that is a [Listener] too
+// hears how each key fared. [Ring] is one that rotates: it takes in the next key, promotes it once it is verified, and keeps the old one as long as
+// it may be needed, so that no request is lost in between.
 //
 // A partner has one key for each group of instances. [PartnerKeys] finds it by the name of the instance and fails when
 // there is none; it never answers with the key of another region. [Credentials] puts it all together.

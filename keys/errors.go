@@ -14,21 +14,28 @@ const (
 	fieldPartnerKey = "partner API key"
 	fieldRESTKey    = "REST API key"
 	fieldPartner    = "partner"
+	fieldSnapshot   = "ring snapshot"
 )
 
-// The kinds of failures, for errors.Is. The first four come wrapped in an error that names the operation.
+// The kinds of failures, for errors.Is. All but the last two come wrapped in an error that names the operation.
 var (
 	// ErrMissing says that a key or another part of the credentials was not given.
 	ErrMissing = errors.New("missing")
 
-	// ErrUnknownKey says that an [Issuer] never issued the key it was asked about.
-	ErrUnknownKey = errors.New("unknown data import key: compare its fingerprint with those in the issuer's list")
+	// ErrUnknownKey says that an [Issuer] never issued the key it was asked about, or that it is not in the [Ring].
+	ErrUnknownKey = errors.New("unknown data import key: compare its fingerprint with those that are listed")
 
-	// ErrInvalidatedKey says that an [Issuer] issued the key and that it was invalidated since.
+	// ErrInvalidatedKey says that an [Issuer] issued the key, or a [Ring] had it, and that it was invalidated since.
 	ErrInvalidatedKey = errors.New("the data import key was invalidated: use another key of the list or generate one")
 
 	// ErrIssuedKey says that an [Issuer] already lists the key that it was to adopt, or one with its fingerprint.
 	ErrIssuedKey = errors.New("the data import key is already in the issuer's list: nothing is left to do, or choose another text")
+
+	// ErrNoStagedKey says that a [Ring] has no key to promote.
+	ErrNoStagedKey = errors.New("no data import key is staged: generate one on the partner's page of the dashboard, and stage it first")
+
+	// ErrActiveKey says that a [Ring] cannot do without the key.
+	ErrActiveKey = errors.New("the data import key is active: stage another one and promote it first")
 
 	// ErrNotEncoded is the error of writing a key in a form that is meant to be read back.
 	ErrNotEncoded = errors.New("keys: a key is not encoded: keep it in a secret store and leave it out of encoded values")
@@ -47,12 +54,13 @@ const (
 	ReasonControl  Reason = "holds a control character"
 	ReasonBlank    Reason = "starts or ends with a blank"
 	ReasonPath     Reason = "cannot be one segment of a path"
+	ReasonSnapshot Reason = "must name one active key, at most one staged and one retiring, and none twice"
 )
 
 // InvalidError says that a key, or another part of the credentials, cannot be sent. It holds nothing of the value.
 // It matches [ErrMissing] when the value is empty.
 type InvalidError struct {
-	// Field names the value: "data import key", "partner API key", "REST API key" or "partner".
+	// Field names the value: "data import key", "partner API key", "REST API key", "partner" or "ring snapshot".
 	Field string
 	// Instance is the instance whose partner API key it is, when that comes from [PartnerKeys], else "".
 	Instance string
@@ -98,6 +106,8 @@ func (e *InvalidError) next() string {
 		return "strip the blanks where the value is read"
 	case ReasonPath:
 		return `give the bare name without a slash; "." and ".." are no names`
+	case ReasonSnapshot:
+		return "restore what Snapshot returned, whole and unchanged, or start over with NewRing"
 	default:
 		return ""
 	}

@@ -60,6 +60,8 @@ type call struct {
 	fault  fault
 	limit  RateLimit
 	delay  time.Duration // that the endpoint asks for
+	date   string        // the endpoint's clock
+	came   time.Time     // when the header of the answer was there
 	listed bool          // a 2xx that lists errors
 }
 
@@ -205,6 +207,7 @@ func (c *call) read(resp *http.Response) error {
 	c.status, c.class = resp.StatusCode, classOf(resp.StatusCode)
 	c.limit = parseRateLimit(resp.Header, now)
 	c.delay = serverDelay(resp.StatusCode, resp.Header, c.limit, now)
+	c.date, c.came = resp.Header.Get("Date"), now
 
 	most := maxAnswer
 	if c.req.MaxAnswer > 0 {
@@ -411,6 +414,6 @@ func (c *call) result() (Answer, error) {
 	}
 	return Answer{}, &APIError{
 		Operation: c.req.Operation, Instance: c.client.endpoint.instance, Status: c.status, Class: c.class, Cause: cause, Outcome: outcome,
-		Attempts: c.attempts, RetryAfter: c.delay, RateLimit: c.limit, ending: c.ending, detail: new(scrub(text, secrets)),
+		Attempts: c.attempts, RetryAfter: c.delay, RateLimit: c.limit, ClockSkew: clockSkew(c.date, c.came), ending: c.ending, detail: new(scrub(text, secrets)),
 	}
 }

@@ -195,12 +195,25 @@ type APIError struct {
 	Attempts   int           // tries made
 	RetryAfter time.Duration // how long the endpoint asked to stay away, 0 when it did not ask; the largest Duration stands for more
 	RateLimit  RateLimit     // what the last answer's headers said
+	ClockSkew  time.Duration // by how much the Date of the last answer was later than the clock of this machine; negative when it was earlier, 0 without one
 	ending     ending
 	detail     *string // behind a pointer, so that no formatting of a struct around this one shows it
 }
 
 // Error gives the classified failure and the next step. It repeats nothing of what the server wrote: see Detail.
 func (e *APIError) Error() string {
+	next := classes[min(int(e.Class), len(classes)-1)].next
+	if e.Class == ClassUnauthorized {
+		next = e.Cause.String() + ": " + e.Cause.Next()
+	}
+	if next == "" {
+		return e.Summary()
+	}
+	return e.Summary() + "; " + next
+}
+
+// Summary gives the text of Error without the next step, for whoever knows a better one.
+func (e *APIError) Summary() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "transport: %s: %d %s from %s after %s", e.Operation, e.Status, e.Class, e.Instance, attempts(e.Attempts))
 	e.ending.describe(&b)
@@ -211,13 +224,6 @@ func (e *APIError) Error() string {
 	}
 	if e.Outcome == OutcomeUnknown {
 		b.WriteString("; an attempt may have been applied")
-	}
-	next := classes[min(int(e.Class), len(classes)-1)].next
-	if e.Class == ClassUnauthorized {
-		next = e.Cause.String() + ": " + e.Cause.Next()
-	}
-	if next != "" {
-		b.WriteString("; " + next)
 	}
 	return b.String()
 }
@@ -259,6 +265,14 @@ type NoAnswerError struct {
 
 // Error gives the classified failure and the next step.
 func (e *NoAnswerError) Error() string {
+	if e.Attempts == 0 {
+		return e.Summary()
+	}
+	return e.Summary() + "; " + e.fault.next
+}
+
+// Summary gives the text of Error without the next step, for whoever knows a better one.
+func (e *NoAnswerError) Summary() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "transport: %s: ", e.Operation)
 	if e.Attempts == 0 {
@@ -269,9 +283,6 @@ func (e *NoAnswerError) Error() string {
 	e.ending.describe(&b)
 	if e.Outcome == OutcomeUnknown {
 		b.WriteString("; an attempt may have been applied")
-	}
-	if e.Attempts > 0 {
-		b.WriteString("; " + e.fault.next)
 	}
 	return b.String()
 }

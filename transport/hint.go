@@ -46,3 +46,12 @@ func serverDelay(status int, h http.Header, limit RateLimit, now time.Time) time
 	}
 	return 0
 }
+
+// clockSkew is by how much the Date of an answer is later than the clock here, which read came when the answer did.
+func clockSkew(date string, came time.Time) time.Duration {
+	at, err := http.ParseTime(date)
+	if err != nil {
+		return 0
+	}
+	return at.Sub(came.Truncate(time.Second)) // a Date has whole seconds
+}

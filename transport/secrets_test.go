@@ -233,19 +233,30 @@ func TestDetail(t *testing.T) {
 	mustKeepSecrets(t, err)
 }
 
+func summaryOf(err error) string {
+	if api, ok := errors.AsType[*transport.APIError](err); ok {
+		return api.Summary()
+	}
+	if none, ok := errors.AsType[*transport.NoAnswerError](err); ok {
+		return none.Summary()
+	}
+	return ""
+}
+
 func TestErrorTexts(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name string
 		step step
 		want string
+		next string // with which want ends
 	}{
-		{"401", answer(401, "client secret"), "transport: cohort.users: 401 unauthorized from EU-01 after 1 attempt; data import key: compare the key with those on the partner's page of the dashboard; if it was invalidated, generate a new one there and hand it over"},
-		{"429", answer(429, "", "Retry-After", "7200"), "transport: cohort.users: 429 rate limited from EU-01 after 1 attempt, not repeated because the endpoint asks for a longer wait than MaxServerDelay, asked to wait 2h0m0s; run again after the wait; let all clients that share the limit share one Quota"},
-		{"429 for ever", answer(429, "", "Retry-After", "99999999999"), "transport: cohort.users: 429 rate limited from EU-01 after 1 attempt, not repeated because the endpoint asks for a longer wait than MaxServerDelay, asked to wait beyond any date; run again after the wait; let all clients that share the limit share one Quota"},
-		{"503", answer(503, ""), "transport: cohort.users: 503 unavailable from EU-01 after 2 attempts, as many as the policy allows; an attempt may have been applied; run again later"},
-		{"reset", failWith(io.EOF), "transport: cohort.users: the connection broke without an answer from EU-01 after 2 attempts, as many as the policy allows; an attempt may have been applied; run again later"},
-		{"415", answer(415, ""), "transport: cohort.users: 415 unsupported media type from EU-01 after 1 attempt; check that nothing on the way changes the Content-Type"},
+		{"401", answer(401, "client secret"), "transport: cohort.users: 401 unauthorized from EU-01 after 1 attempt; data import key: compare the key with those on the partner's page of the dashboard; if it was invalidated, generate a new one there and hand it over", "data import key: compare the key with those on the partner's page of the dashboard; if it was invalidated, generate a new one there and hand it over"},
+		{"429", answer(429, "", "Retry-After", "7200"), "transport: cohort.users: 429 rate limited from EU-01 after 1 attempt, not repeated because the endpoint asks for a longer wait than MaxServerDelay, asked to wait 2h0m0s; run again after the wait; let all clients that share the limit share one Quota", "run again after the wait; let all clients that share the limit share one Quota"},
+		{"429 for ever", answer(429, "", "Retry-After", "99999999999"), "transport: cohort.users: 429 rate limited from EU-01 after 1 attempt, not repeated because the endpoint asks for a longer wait than MaxServerDelay, asked to wait beyond any date; run again after the wait; let all clients that share the limit share one Quota", "run again after the wait; let all clients that share the limit share one Quota"},
+		{"503", answer(503, ""), "transport: cohort.users: 503 unavailable from EU-01 after 2 attempts, as many as the policy allows; an attempt may have been applied; run again later", "run again later"},
+		{"reset", failWith(io.EOF), "transport: cohort.users: the connection broke without an answer from EU-01 after 2 attempts, as many as the policy allows; an attempt may have been applied; run again later", "run again later"},
+		{"415", answer(415, ""), "transport: cohort.users: 415 unsupported media type from EU-01 after 1 attempt; check that nothing on the way changes the Content-Type", "check that nothing on the way changes the Content-Type"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -255,6 +266,9 @@ func TestErrorTexts(t *testing.T) {
 				_, err := c.Do(t.Context(), request(transport.RepeatSafe))
 				if err == nil || err.Error() != tt.want {
 					t.Errorf("error\n%v, want\n%s", err, tt.want)
+				}
+				if summary, next, _ := strings.Cut(tt.want, tt.next); next != "" || summaryOf(err)+"; " != summary {
+					t.Errorf("summary %q, want %q", summaryOf(err), summary)
 				}
 				if got := fmt.Sprintf("%s|%v|%+v", err, err, err); got != tt.want+"|"+tt.want+"|"+tt.want {
 					t.Errorf("formatted %s", got)

@@ -128,6 +128,34 @@ func TestRetryAfter(t *testing.T) {
 }
 
 // TestRetryAfterOfEveryClass shows that a hint is obeyed wherever there is a repeat, not after a 429 alone.
+// TestClockSkew shows that an error tells how far the clocks are apart, as whole seconds have it.
+func TestClockSkew(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name string
+		date func(now time.Time) string
+		want time.Duration
+	}{
+		{"the same", func(now time.Time) string { return now.Format(http.TimeFormat) }, 0},
+		{"behind", func(now time.Time) string { return now.Add(3 * time.Hour).Format(http.TimeFormat) }, 3 * time.Hour},
+		{"ahead", func(now time.Time) string { return now.Add(-3 * time.Second).Format(http.TimeFormat) }, -3 * time.Second},
+		{"no date", func(time.Time) string { return "" }, 0},
+		{"another text", func(time.Time) string { return importKey }, 0},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				time.Sleep(700 * time.Millisecond)
+				_, err := newClient(t, following(answer(401, "", "Date", tt.date(time.Now().UTC())))).Do(t.Context(), request(transport.RepeatSafe))
+				if api, ok := errors.AsType[*transport.APIError](err); !ok || api.ClockSkew != tt.want {
+					t.Errorf("error %#v, want a skew of %v", api, tt.want)
+				}
+			})
+		})
+	}
+}
+
 func TestRetryAfterOfEveryClass(t *testing.T) {
 	t.Parallel()
 	for _, status := range []int{200, 408, 423, 429, 500, 503} {
