@@ -307,7 +307,7 @@ func TestEstimateOfLarge(t *testing.T) {
 			t.Errorf("%+v, want what was planned: %+v", k, plan.Strata[i])
 		}
 	}
-	for _, want := range []string{"about 0.0 % of 13000 (0.0 to ", ") members would match now, at 95 % confidence", "\n  1 member in doubt:", "check that the REST key is of the workspace"} {
+	for _, want := range []string{"about 0.0 % (0.0 to ", ") of 13000 members would match now, at 95 % confidence", "\n  1 member in doubt:", "check that the REST key is of the workspace"} {
 		if !strings.Contains(got.String(), want) {
 			t.Errorf("%q does not say %q", got, want)
 		}

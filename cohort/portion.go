@@ -33,12 +33,12 @@ func (p Portion) Exact() bool { return p.Low == p.High }
 // Share returns the best guess as a share, 0 to 1.
 func (p Portion) Share() float64 { return float64(p.Likely) / float64(max(1, p.Of)) }
 
-// String returns it in percent of the members: "about 83.3 % of 120000 (80.1 to 86.2 %)", or "83.3 % of 120" if it is exact.
+// String returns it in percent of the members: "about 83.3 % (80.1 to 86.2 %) of 120000", or "83.3 % of 120" if it is exact.
 func (p Portion) String() string {
 	if p.Exact() {
 		return fmt.Sprintf("%s %% of %d", p.percent(p.Likely, math.Round), p.Of)
 	}
-	return fmt.Sprintf("about %s %% of %d (%s to %s %%)", p.percent(p.Likely, math.Round), p.Of, p.percent(p.Low, math.Floor), p.percent(p.High, math.Ceil))
+	return fmt.Sprintf("about %s %% (%s to %s %%) of %d", p.percent(p.Likely, math.Round), p.percent(p.Low, math.Floor), p.percent(p.High, math.Ceil), p.Of)
 }
 
 // percent has one decimal. The limits are rounded outwards.

@@ -264,10 +264,10 @@ func TestPortionString(t *testing.T) {
 		portion Portion
 		want    string
 	}{
-		{Portion{Of: 120_000, Likely: 99_960, Low: 96_123, High: 103_321}, "about 83.3 % of 120000 (80.1 to 86.2 %)"},
-		{Portion{Of: 3, Likely: 2, Low: 1, High: 2}, "about 66.7 % of 3 (33.3 to 66.7 %)"},
+		{Portion{Of: 120_000, Likely: 99_960, Low: 96_123, High: 103_321}, "about 83.3 % (80.1 to 86.2 %) of 120000"},
+		{Portion{Of: 3, Likely: 2, Low: 1, High: 2}, "about 66.7 % (33.3 to 66.7 %) of 3"},
 		{Portion{Of: 120, Likely: 100, Low: 100, High: 100}, "83.3 % of 120"},
-		{Portion{Of: 100_000, Likely: 99_999, Low: 99_998, High: 100_000}, "about 100.0 % of 100000 (99.9 to 100.0 %)"},
+		{Portion{Of: 100_000, Likely: 99_999, Low: 99_998, High: 100_000}, "about 100.0 % (99.9 to 100.0 %) of 100000"},
 		{Portion{}, "0.0 % of 0"},
 	} {
 		if got := tt.portion.String(); got != tt.want {
