@@ -71,8 +71,12 @@ func (w world) with(tb testing.TB, key keys.RESTKey, rt http.RoundTripper) *rest
 func (w world) sends(tb testing.TB) map[string]send {
 	tb.Helper()
 	trigger := func(to rest.TriggerTarget) (campaign, canvas send) {
-		return func(ctx context.Context, c *rest.Client) (rest.Receipt, error) { return c.TriggerCampaign(ctx, w.campaign, to) },
-			func(ctx context.Context, c *rest.Client) (rest.Receipt, error) { return c.TriggerCanvas(ctx, w.journey, to) }
+		return func(ctx context.Context, c *rest.Client) (rest.Receipt, error) {
+				return c.TriggerCampaign(ctx, w.campaign, to)
+			},
+			func(ctx context.Context, c *rest.Client) (rest.Receipt, error) {
+				return c.TriggerCanvas(ctx, w.journey, to)
+			}
 	}
 	all := make(map[string]send)
 	all["campaign to everyone"], all["Canvas to everyone"] = trigger(rest.ToEveryone())
@@ -258,8 +262,11 @@ func TestPermissions(t *testing.T) {
 	w := newWorld(t)
 	permissions := []string{"segments.list", "segments.details", "campaigns.trigger.send", "canvas.trigger.send", "messages.send", "users.export.ids"}
 	calls := map[string]func(context.Context, *rest.Client) error{
-		"segments.list":    func(ctx context.Context, c *rest.Client) error { _, err := c.FindSegment(ctx, "Gold"); return err },
-		"segments.details": func(ctx context.Context, c *rest.Client) error { _, err := c.SegmentDetails(ctx, w.segment); return err },
+		"segments.list": func(ctx context.Context, c *rest.Client) error { _, err := c.FindSegment(ctx, "Gold"); return err },
+		"segments.details": func(ctx context.Context, c *rest.Client) error {
+			_, err := c.SegmentDetails(ctx, w.segment)
+			return err
+		},
 		"campaigns.trigger.send": func(ctx context.Context, c *rest.Client) error {
 			_, err := c.TriggerCampaign(ctx, w.campaign, rest.ToEveryone())
 			return err

@@ -86,7 +86,9 @@ func (d *directory) answer(req exportRequest) string {
 		}
 	}
 	for _, p := range d.people {
-		byAlias := func(a exportAlias) bool { return slices.Contains(p.profile.Aliases, identity.Alias{Label: a.Label, Name: a.Name}) }
+		byAlias := func(a exportAlias) bool {
+			return slices.Contains(p.profile.Aliases, identity.Alias{Label: a.Label, Name: a.Name})
+		}
 		if !slices.ContainsFunc(req.ExternalIDs, p.named) && !slices.ContainsFunc(req.Aliases, byAlias) && !slices.Contains(p.profile.DeviceIDs, req.DeviceID) {
 			continue
 		}

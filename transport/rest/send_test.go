@@ -36,15 +36,21 @@ var (
 type send func(context.Context, *rest.Client) (rest.Receipt, error)
 
 func campaign(to rest.TriggerTarget, opts ...rest.CampaignOption) send {
-	return func(ctx context.Context, c *rest.Client) (rest.Receipt, error) { return c.TriggerCampaign(ctx, "camp-1", to, opts...) }
+	return func(ctx context.Context, c *rest.Client) (rest.Receipt, error) {
+		return c.TriggerCampaign(ctx, "camp-1", to, opts...)
+	}
 }
 
 func canvas(to rest.TriggerTarget, opts ...rest.CanvasOption) send {
-	return func(ctx context.Context, c *rest.Client) (rest.Receipt, error) { return c.TriggerCanvas(ctx, "canvas-1", to, opts...) }
+	return func(ctx context.Context, c *rest.Client) (rest.Receipt, error) {
+		return c.TriggerCanvas(ctx, "canvas-1", to, opts...)
+	}
 }
 
 func message(to rest.MessageTarget, m rest.Messages, opts ...rest.MessageOption) send {
-	return func(ctx context.Context, c *rest.Client) (rest.Receipt, error) { return c.SendMessages(ctx, to, m, opts...) }
+	return func(ctx context.Context, c *rest.Client) (rest.Receipt, error) {
+		return c.SendMessages(ctx, to, m, opts...)
+	}
 }
 
 // TestSendsOnTheWire has every target and every option.
@@ -216,9 +222,15 @@ func TestForbiddenSends(t *testing.T) {
 		send  send
 		field string
 	}{
-		{"no campaign", func(ctx context.Context, c *rest.Client) (rest.Receipt, error) { return c.TriggerCampaign(ctx, "", toOne) }, "campaign ID"},
-		{"no Canvas", func(ctx context.Context, c *rest.Client) (rest.Receipt, error) { return c.TriggerCanvas(ctx, "", toOne) }, "Canvas ID"},
-		{"a campaign with a line break", func(ctx context.Context, c *rest.Client) (rest.Receipt, error) { return c.TriggerCampaign(ctx, "a\n", toOne) }, "campaign ID"},
+		{"no campaign", func(ctx context.Context, c *rest.Client) (rest.Receipt, error) {
+			return c.TriggerCampaign(ctx, "", toOne)
+		}, "campaign ID"},
+		{"no Canvas", func(ctx context.Context, c *rest.Client) (rest.Receipt, error) {
+			return c.TriggerCanvas(ctx, "", toOne)
+		}, "Canvas ID"},
+		{"a campaign with a line break", func(ctx context.Context, c *rest.Client) (rest.Receipt, error) {
+			return c.TriggerCampaign(ctx, "a\n", toOne)
+		}, "campaign ID"},
 		{"campaign without a target", campaign(nil), "target"},
 		{"Canvas without a target", canvas(nil), "target"},
 		{"messages without a target", message(nil, mail), "target"},
