@@ -32,14 +32,14 @@ type object struct {
 // then for the rate limit.
 func (e *exchange) processCall() answer {
 	s, now := e.server, time.Now()
-	end := &endpoints[e.view.Operation]
+	end := &endpoints[e.operation]
 	if status, text := e.denied(end); status != 0 {
 		return answer{status: status, body: errorBody(text), allowance: s.limits.untouched(end.bucket, now)}
 	}
 	c := &call{
 		server:    s,
 		workspace: e.restKey.workspace,
-		operation: e.view.Operation,
+		operation: e.operation,
 		number:    e.view.Number,
 		limits:    []limitKey{{bucket: end.bucket, workspace: e.restKey.workspace}},
 	}
@@ -181,17 +181,13 @@ func (o object) objects(name string) []object {
 	return objects
 }
 
-// count reads an optional whole number from the query.
+// count reads an optional number from the query, at least 0.
 func (c *call) count(name string) int {
-	text := c.query.Get(name)
-	if text == "" {
-		return 0
-	}
-	var n uint32
-	if json.Unmarshal([]byte(text), &n) != nil {
+	n := 0
+	if text := c.query.Get(name); text != "" && (json.Unmarshal([]byte(text), &n) != nil || n < 0) {
 		c.problemf("'%s' must be a whole number from 0", name)
 	}
-	return int(n)
+	return n
 }
 
 // encode writes what an answer says.

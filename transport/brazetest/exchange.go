@@ -32,14 +32,15 @@ type exchange struct {
 	entry  *Request // in the request log, and guarded by its lock
 	view   Request  // a copy of the entry
 
-	refusal  *answer // known before the body counts
-	partner  *Partner
-	instance string   // of the host, or ""
-	page     *page    // of the import key, be it valid or not; nil for an unknown one
-	restKey  *restKey // of a REST call; nil for an unknown one
-	entered  bool     // counted in the page's overlap
-	others   int      // other requests to the cohort in progress on arrival
-	closed   bool     // the books are closed
+	operation Operation
+	refusal   *answer // known before the body counts
+	partner   *Partner
+	instance  string   // of the host, or ""
+	page      *page    // of the import key, be it valid or not; nil for an unknown one
+	restKey   *restKey // of a REST call; nil for an unknown one
+	entered   bool     // counted in the page's overlap
+	others    int      // other requests to the cohort in progress on arrival
+	closed    bool     // the books are closed
 }
 
 // answer is an answer of the endpoint.
@@ -80,7 +81,7 @@ func (e *exchange) arrive() {
 	s, r := e.server, e.r
 	op, slug := route(r.URL)
 	instance, served := instanceOf(r.Host)
-	e.instance = instance
+	e.instance, e.operation = instance, op
 	e.entry = s.log.begin(Request{
 		At: time.Now(), Method: r.Method, Host: r.Host, Path: r.URL.Path,
 		Operation: op, Partner: slug, Instance: instance,
@@ -99,7 +100,7 @@ func (e *exchange) arrive() {
 		panic(http.ErrAbortHandler)
 	}
 
-	if op >= ListSegments {
+	if op.isCall() {
 		e.restKey = s.findRESTKey(r.Header)
 	}
 	method := endpoints[op].method
@@ -115,7 +116,7 @@ func (e *exchange) arrive() {
 		e.refuse(http.StatusRequestEntityTooLarge, "the payload is larger than 4 MB")
 	case method == http.MethodPost && !isJSON(r.Header):
 		e.refuse(http.StatusUnsupportedMediaType, "the Content-Type must be application/json")
-	case op < ListSegments:
+	case !op.isCall():
 		e.body.decode(op, &s.cfg)
 		e.identify(slug)
 	}
@@ -143,7 +144,7 @@ func (e *exchange) refuse(status int, text string) {
 
 // untouched is the allowance of a request that draws on no limit.
 func (e *exchange) untouched(now time.Time) allowance {
-	return e.server.limits.untouched(endpoints[e.entry.Operation].bucket, now)
+	return e.server.limits.untouched(endpoints[e.operation].bucket, now)
 }
 
 // isJSON accepts application/json with any parameters. No encoding of the content is documented, so none is taken.
@@ -222,7 +223,7 @@ func (e *exchange) process() answer {
 	if e.refusal != nil {
 		return *e.refusal
 	}
-	if e.view.Operation >= ListSegments {
+	if e.operation.isCall() {
 		return e.processCall()
 	}
 	s, f := e.server, &e.body.fields
@@ -235,7 +236,7 @@ func (e *exchange) process() answer {
 		return answer{status: http.StatusUnauthorized, body: errorBody(text), allowance: untouched}
 	}
 	problems := f.problems
-	if e.view.Operation == ChangeUsers && s.cfg.refuseUnnamed && !e.page.named(f.cohortID) {
+	if e.operation == ChangeUsers && s.cfg.refuseUnnamed && !e.page.named(f.cohortID) {
 		problems = append(problems, "cohort_id is not the ID of a known cohort")
 	}
 	if len(problems) > 0 && !s.cfg.countRefused {
@@ -248,7 +249,7 @@ func (e *exchange) process() answer {
 	case len(problems) > 0:
 		return answer{status: http.StatusBadRequest, body: errorBody(problems...), allowance: left}
 	}
-	if e.view.Operation == NameCohort {
+	if e.operation == NameCohort {
 		e.page.name(f)
 	} else {
 		e.page.changeUsers(e.body, e.view.Number)
@@ -292,7 +293,7 @@ func (e *exchange) limitKey() limitKey {
 // allowance draws n requests if it is known whose.
 func (e *exchange) allowance(n int) allowance {
 	now := time.Now()
-	key := limitKey{bucket: endpoints[e.view.Operation].bucket}
+	key := limitKey{bucket: endpoints[e.operation].bucket}
 	switch {
 	case e.page != nil:
 		key = e.limitKey()

@@ -1,6 +1,8 @@
 package brazetest
 
 import (
+	"encoding/json"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -15,7 +17,7 @@ type exported struct {
 	ExternalID     string                   `json:"external_id,omitempty"`
 	Aliases        []wireAlias              `json:"user_aliases,omitempty"`
 	BrazeID        string                   `json:"braze_id,omitempty"`
-	RandomBucket   *int                     `json:"random_bucket,omitempty"`
+	RandomBucket   int                      `json:"random_bucket"`
 	Email          string                   `json:"email,omitempty"`
 	Phone          string                   `json:"phone,omitempty"`
 	PushSubscribe  string                   `json:"push_subscribe,omitempty"`
@@ -80,10 +82,10 @@ func (c *call) exportUsers() func() any {
 	}
 	return c.locked(func(w *Workspace) any {
 		said := struct {
-			Message string     `json:"message"`
-			Users   []exported `json:"users"`
-			Invalid []string   `json:"invalid_user_ids,omitempty"`
-		}{Message: success, Users: []exported{}}
+			Message string   `json:"message"`
+			Users   []any    `json:"users"`
+			Invalid []string `json:"invalid_user_ids,omitempty"`
+		}{Message: success, Users: []any{}}
 		var found []*profile
 		for _, u := range users {
 			switch p := w.lookUp(u); {
@@ -118,65 +120,40 @@ func (c *call) exportUsers() func() any {
 }
 
 // export makes the user object of a profile, with these fields or with all.
-func (w *Workspace) export(p *profile, fields []string) exported {
-	known := w.show(p)
-	number, _ := strconv.ParseUint(known.BrazeID[:8], 16, 64) // it is hexadecimal
-	bucket := int(number % randomBuckets)
+func (w *Workspace) export(p *profile, fields []string) any {
+	shown := w.show(p)
+	number, _ := strconv.ParseUint(shown.BrazeID[:8], 16, 64) // it is hexadecimal
 	all := exported{
 		CreatedAt:      time.Unix(0, p.created).UTC().Format(wireTime),
-		ExternalID:     known.ExternalID,
-		BrazeID:        known.BrazeID,
-		RandomBucket:   &bucket,
-		Email:          known.Email,
-		Phone:          known.Phone,
-		PushSubscribe:  stateText(known.PushSubscription),
-		EmailSubscribe: stateText(known.EmailSubscription),
-		Attributes:     known.Attributes,
+		ExternalID:     shown.ExternalID,
+		BrazeID:        shown.BrazeID,
+		RandomBucket:   int(number % randomBuckets),
+		Email:          shown.Email,
+		Phone:          shown.Phone,
+		PushSubscribe:  stateText(shown.PushSubscription),
+		EmailSubscribe: stateText(shown.EmailSubscription),
+		Attributes:     shown.Attributes,
 	}
-	for _, a := range known.Aliases {
+	for _, a := range shown.Aliases {
 		all.Aliases = append(all.Aliases, wireAlias{a.Name, a.Label})
 	}
-	for _, id := range known.DeviceIDs {
+	for _, id := range shown.DeviceIDs {
 		all.Devices = append(all.Devices, wireDevice{id})
 	}
-	for _, name := range known.Apps {
+	for _, name := range shown.Apps {
 		app := wireApp{Name: name}
-		if !known.LastUsedApp.IsZero() {
-			app.LastUsed = known.LastUsedApp.UTC().Format(time.RFC3339)
+		if !shown.LastUsedApp.IsZero() {
+			app.LastUsed = shown.LastUsedApp.UTC().Format(time.RFC3339)
 		}
 		all.Apps = append(all.Apps, app)
 	}
 	if len(fields) == 0 {
 		return all
 	}
-	var some exported
-	for _, f := range fields {
-		switch f {
-		case "created_at":
-			some.CreatedAt = all.CreatedAt
-		case "external_id":
-			some.ExternalID = all.ExternalID
-		case "user_aliases":
-			some.Aliases = all.Aliases
-		case "braze_id":
-			some.BrazeID = all.BrazeID
-		case "random_bucket":
-			some.RandomBucket = all.RandomBucket
-		case "email":
-			some.Email = all.Email
-		case "phone":
-			some.Phone = all.Phone
-		case "push_subscribe":
-			some.PushSubscribe = all.PushSubscribe
-		case "email_subscribe":
-			some.EmailSubscribe = all.EmailSubscribe
-		case "custom_attributes":
-			some.Attributes = all.Attributes
-		case "devices":
-			some.Devices = all.Devices
-		case "apps":
-			some.Apps = all.Apps
-		}
+	var known map[string]json.RawMessage
+	if err := json.Unmarshal([]byte(encode(all)), &known); err != nil {
+		panic(err) // it was just written
 	}
-	return some
+	maps.DeleteFunc(known, func(field string, _ json.RawMessage) bool { return !slices.Contains(fields, field) })
+	return known
 }

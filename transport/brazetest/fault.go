@@ -201,8 +201,8 @@ func (e *exchange) accepted(a answer) answer {
 
 // success is the status and the shortest body of an accepted request.
 func (e *exchange) success() (int, string) {
-	if e.view.Operation >= ListSegments {
-		return endpoints[e.view.Operation].status, encode(accepted{success})
+	if e.operation.isCall() {
+		return endpoints[e.operation].status, encode(accepted{success})
 	}
 	return e.server.cfg.successStatus, e.server.cfg.successBody
 }
@@ -312,7 +312,7 @@ func BadRequestEchoing() Fault {
 	return Fault{name: "bad request that echoes the body", answer: func(e *exchange, a answer) bool {
 		f := &e.body.fields
 		texts := []string{"cohort_changes cannot be processed", f.partnerKey, f.secret}
-		if e.view.Operation >= ListSegments {
+		if e.operation.isCall() {
 			texts = []string{"the call cannot be processed", bearer(e.r.Header), e.body.raw.String()}
 		}
 		for _, entry := range e.body.entries {

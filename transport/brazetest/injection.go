@@ -20,23 +20,23 @@ func AnyRequest() Target { return Target{name: "any request"} }
 
 // Naming matches requests that name a cohort.
 func Naming() Target {
-	return Target{name: "cohort naming"}.where(func(e *exchange) bool { return e.view.Operation == NameCohort })
+	return Target{name: "cohort naming"}.where(func(e *exchange) bool { return e.operation == NameCohort })
 }
 
 // Users matches requests that change the users of a cohort.
 func Users() Target {
-	return Target{name: "cohort users"}.where(func(e *exchange) bool { return e.view.Operation == ChangeUsers })
+	return Target{name: "cohort users"}.where(func(e *exchange) bool { return e.operation == ChangeUsers })
 }
 
 // To matches requests of this operation: To(ListSegments).
 func To(o Operation) Target {
-	return Target{name: o.String()}.where(func(e *exchange) bool { return e.view.Operation == o })
+	return Target{name: o.String()}.where(func(e *exchange) bool { return e.operation == o })
 }
 
 // ToSends matches the three operations that send: [TriggerCampaign], [TriggerCanvas] and [SendMessages].
 func ToSends() Target {
 	return Target{name: "sends"}.where(func(e *exchange) bool {
-		return e.view.Operation == TriggerCampaign || e.view.Operation == TriggerCanvas || e.view.Operation == SendMessages
+		return e.operation == TriggerCampaign || e.operation == TriggerCanvas || e.operation == SendMessages
 	})
 }
 

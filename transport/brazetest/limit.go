@@ -83,7 +83,9 @@ func (l *limiter) draw(now time.Time, n int, keys ...limitKey) (allowance, bool)
 	defer l.mu.Unlock()
 	ok := true
 	for _, key := range keys {
-		ok = ok && l.current(key, now).used+n <= l.sizes[key.bucket]
+		if l.current(key, now).used+n > l.sizes[key.bucket] {
+			ok = false
+		}
 	}
 	var least allowance
 	for i, key := range keys {

@@ -65,6 +65,9 @@ var endpoints = [...]endpoint{
 	RemoveExternalIDs: {"remove external IDs", http.MethodPost, "/users/external_ids/remove", removeBucket, http.StatusCreated, (*call).removeExternalIDs},
 }
 
+// isCall reports whether the operation is a REST call, with a REST key of its own in the header.
+func (o Operation) isCall() bool { return o >= ListSegments }
+
 // permission is what a REST key needs for the endpoint: its path with dots.
 func (e *endpoint) permission() string {
 	return strings.ReplaceAll(strings.TrimPrefix(e.path, "/"), "/", ".")

@@ -55,8 +55,9 @@ func (o object) properties(names ...string) map[string]json.RawMessage {
 // find returns the profile of the recipient, made if the call asks for that, with its attributes set.
 func (r *recipient) find(w *Workspace) *profile {
 	p := w.lookUp(r.user)
-	if p == nil && r.create && len(w.reachedBy(r.user.email, "")) == 0 {
-		p, _ = w.addProfile(Profile{ExternalID: r.user.externalID, Email: r.user.email}) // neither is in use
+	made := Profile{ExternalID: r.user.externalID, Email: r.user.email}
+	if p == nil && r.create && made.check() == nil && len(w.reachedBy(r.user.email, "")) == 0 {
+		p, _ = w.addProfile(made) // its identifier is not in use
 	}
 	if p != nil && r.attributes != nil {
 		w.setAttributes(p, *r.attributes)

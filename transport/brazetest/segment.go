@@ -233,7 +233,11 @@ func (c *call) listSegments() func() any {
 		Tracking bool     `json:"analytics_tracking_enabled"`
 		Tags     []string `json:"tags"`
 	}
-	page, newestFirst := c.page()
+	page := c.count("page")
+	order := c.query.Get("sort_direction")
+	if order != "" && order != "asc" && order != "desc" {
+		c.problemf("'sort_direction' must be asc or desc")
+	}
 	return c.locked(func(w *Workspace) any {
 		items := []item{}
 		for _, s := range w.segments {
@@ -241,40 +245,19 @@ func (c *call) listSegments() func() any {
 				items = append(items, item{ID: s.id, Name: s.name, Tags: filled(s.tags)})
 			}
 		}
+		if order == "desc" {
+			slices.Reverse(items)
+		}
+		first := min(min(page, len(items))*pageSize, len(items))
 		return struct {
 			Message  string `json:"message"`
 			Segments []item `json:"segments"`
-		}{success, paged(items, page, newestFirst)}
+		}{success, items[first:min(first+pageSize, len(items))]}
 	})
 }
 
 // pageSize is how many items a page of a list has.
 const pageSize = 100
-
-// page reads what page of a list is asked for, and in which order.
-func (c *call) page() (page int, newestFirst bool) {
-	page = c.count("page")
-	switch c.query.Get("sort_direction") {
-	case "", "asc":
-	case "desc":
-		newestFirst = true
-	default:
-		c.problemf("'sort_direction' must be asc or desc")
-	}
-	return page, newestFirst
-}
-
-// paged cuts a page out of a list.
-func paged[T any](items []T, page int, newestFirst bool) []T { //nolint:revive // a flag of the wire
-	if newestFirst {
-		slices.Reverse(items)
-	}
-	if page > len(items)/pageSize {
-		return []T{}
-	}
-	items = items[page*pageSize:]
-	return items[:min(len(items), pageSize)]
-}
 
 // filled is the list as an array of JSON, which is never null.
 func filled(list []string) []string { return append([]string{}, list...) }

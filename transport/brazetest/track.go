@@ -53,9 +53,13 @@ func (c *call) trackUsers() func() any {
 			processed := 0
 			for index, item := range items[i] {
 				item.call = &call{server: c.server} // what is wrong from here on is a minor error
-				if problem := w.track(item, name == "attributes"); problem != "" {
+				p, problem := w.track(item)
+				switch {
+				case problem != "":
 					said.Errors = append(said.Errors, trackError{problem, name, index})
 					continue
+				case p != nil && name == "attributes":
+					w.setAttributes(p, item)
 				}
 				processed++
 			}
@@ -67,27 +71,23 @@ func (c *call) trackUsers() func() any {
 	})
 }
 
-// track applies an object of /users/track, and returns what is wrong with it or "".
-func (w *Workspace) track(o object, attributes bool) string { //nolint:revive // the arrays differ in that alone
+// track finds or makes the profile that an object of /users/track is about, nil for none, or says what is wrong with the object.
+func (w *Workspace) track(o object) (p *profile, problem string) {
 	u, problem := o.tracked()
 	if problem == "" {
 		problem = w.trackable(u, o)
 	}
 	if problem != "" {
-		return problem
+		return nil, problem
 	}
-	p := w.lookUp(u)
-	if p == nil && w.makes(u, o) {
+	if p = w.lookUp(u); p == nil && w.makes(u, o) {
 		made := Profile{ExternalID: u.externalID, Email: u.email, Phone: u.phone}
 		if u.alias != (Alias{}) {
 			made.Aliases = []Alias{u.alias}
 		}
 		p, _ = w.addProfile(made) // nobody has its identifier
 	}
-	if p != nil && attributes {
-		w.setAttributes(p, o)
-	}
-	return ""
+	return p, ""
 }
 
 // makes reports whether a user that is not there is made: by default one with an external ID is, and one with an alias is not.
@@ -216,47 +216,41 @@ func (w *Workspace) setAttributes(p *profile, o object) {
 	}
 }
 
-// setCustom sets a custom attribute to a value, adds to or removes from its array, or raises its number; null takes it away.
+// setCustom sets a custom attribute; null takes it away. An object changes what is there: it adds to an array, removes from it, or raises a number.
 func (t *traits) setCustom(name string, raw json.RawMessage) {
+	var list []string
+	var value segment.Value
+	switch {
+	case raw[0] == '{':
+		t.changeCustom(name, raw)
+	case string(raw) == "null":
+		delete(t.attributes, name)
+	case raw[0] == '[' && json.Unmarshal(raw, &list) == nil:
+		t.setArray(name, list)
+	case json.Unmarshal(raw, &value) == nil:
+		t.set(name, value)
+	}
+}
+
+func (t *traits) changeCustom(name string, raw json.RawMessage) {
 	var change struct {
 		Add    []string `json:"add"`
 		Remove []string `json:"remove"`
 		Raise  float64  `json:"inc"`
 	}
-	if raw[0] == '{' {
-		if json.Unmarshal(raw, &change) != nil {
-			return
-		}
-		current := encode(t.attributes[name])
-		var list []string
-		var number float64
-		switch {
-		case change.Raise != 0:
-			if json.Unmarshal([]byte(current), &number) == nil {
-				t.set(name, segment.NumberValue(number+change.Raise))
-			}
-		case len(change.Add)+len(change.Remove) > 0 && json.Unmarshal([]byte(current), &list) == nil:
-			list = slices.DeleteFunc(list, func(e string) bool { return slices.Contains(change.Remove, e) })
-			t.setArray(name, append(list, change.Add...))
-		}
+	if json.Unmarshal(raw, &change) != nil {
 		return
 	}
-	var value segment.Value
-	if raw[0] == '[' {
-		var list []string
-		if json.Unmarshal(raw, &list) == nil {
-			t.setArray(name, list)
-		}
-		return
+	current := []byte(encode(t.attributes[name])) // null for none
+	var list []string
+	var number float64
+	switch {
+	case change.Raise != 0 && json.Unmarshal(current, &number) == nil:
+		t.set(name, segment.NumberValue(number+change.Raise))
+	case len(change.Add)+len(change.Remove) > 0 && json.Unmarshal(current, &list) == nil:
+		list = slices.DeleteFunc(list, func(e string) bool { return slices.Contains(change.Remove, e) })
+		t.setArray(name, append(list, change.Add...))
 	}
-	if json.Unmarshal(raw, &value) != nil {
-		return
-	}
-	if string(raw) == "null" {
-		delete(t.attributes, name)
-		return
-	}
-	t.set(name, value)
 }
 
 // setArray sets an array attribute, whose values are unique.
