@@ -90,6 +90,7 @@ func (n *node) carried(older spelling) *node {
 			twin.levels = max(twin.levels, twin.children[i].levels)
 		}
 		twin.levels++
+		twin.arrange()
 		return &twin
 	case len(n.values) > 1:
 		joined := &node{kind: kindOr, levels: 1}
@@ -101,6 +102,7 @@ func (n *node) carried(older spelling) *node {
 			single.values = []string{v}
 			joined.children = append(joined.children, &single)
 		}
+		joined.arrange()
 		return joined
 	case n.kind == kindBoolean && n.comparison == notEqual && n.spelling == spellingOpen:
 		twin := *n

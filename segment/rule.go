@@ -25,6 +25,14 @@ const (
 	noApps
 )
 
+// option returns the name of the option that makes the choice.
+func (s selection) option() string {
+	if s == noApps {
+		return "OnNoApps"
+	}
+	return "OnApps"
+}
+
 func newRule(root *node, exclusions []*node, s Semantics) rule {
 	r := rule{root: root, exclusions: exclusions, semantics: s, broken: root.evaluable()}
 	for i, group := range exclusions {
@@ -44,11 +52,12 @@ func (r *rule) match(p *Profile, at time.Time) (bool, error) {
 	if r.broken != nil {
 		return false, r.broken
 	}
-	if !r.usesApp(p) || !r.root.matches(p, at, r.semantics) {
+	now := instantOf(at)
+	if !r.usesApp(p) || !r.root.matches(p, now, r.semantics) {
 		return false, nil
 	}
 	for _, group := range r.exclusions {
-		if group.matches(p, at, r.semantics) {
+		if group.matches(p, now, r.semantics) {
 			return false, nil
 		}
 	}

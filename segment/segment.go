@@ -78,10 +78,8 @@ func (s *Segment) ConnectedAudience(opts ...AudienceOption) (*ConnectedAudience,
 		return nil, err
 	case len(s.rule.exclusions) > 0:
 		return nil, &UncarriableError{Path: exclusionStep(0), Filter: "an exclusion group", Next: wayAround}
-	case s.rule.selection == selectedApps:
-		return nil, &UncarriableError{Path: "OnApps", Filter: "a choice of apps", Next: wayAround}
-	case s.rule.selection == noApps:
-		return nil, &UncarriableError{Path: "OnNoApps", Filter: "a choice of apps", Next: wayAround}
+	case s.rule.selection != allApps:
+		return nil, &UncarriableError{Path: s.rule.selection.option(), Filter: "a choice of apps", Next: wayAround}
 	}
 	return a, nil
 }
@@ -118,14 +116,15 @@ func (r *rule) appWords() string {
 // group is a group of filters, joined by And or Or.
 type group struct {
 	operator kind
-	path     string // of the node that joins them, "" for the root
+	joins    bool   // whether a node joins the filters, or the only filter stands alone
+	path     string // of that node, or of the only filter
 	filters  []*node
 }
 
 // newGroup makes a group of a node: of what it joins, or of itself alone.
 func newGroup(n *node) group {
 	if n.composite() {
-		return group{operator: n.kind, filters: n.children}
+		return group{operator: n.kind, joins: true, filters: n.children}
 	}
 	return group{operator: kindAnd, filters: []*node{n}}
 }

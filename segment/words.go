@@ -62,7 +62,7 @@ func (n *node) attributeWords() string {
 	case doesNotInclude:
 		return "includes none of " + quoteList(n.values)
 	case lessThanDaysAgo, greaterThanDaysAgo, lessThanDaysAhead, greaterThanDaysAhead:
-		days := plural(int(n.days/day), "day")
+		days := plural(n.days, "day")
 		return strings.Replace(spaced(wireNames[n.comparison]), "x days", days, 1)
 	case before, after:
 		return wireNames[n.comparison] + " " + n.time.Format(time.RFC3339Nano)
