@@ -76,7 +76,7 @@ type answer interface {
 func (c *Client) read(ctx context.Context, req transport.Request, into answer) error {
 	req.Bearer, req.Repeat, req.MaxAnswer = c.key, transport.RepeatSafe, maxAnswer
 	req.Accept = func(a transport.Answer) error {
-		if errs := minorErrors(a.Body); len(errs) > 0 {
+		if a.ListsErrors {
 			return &AnswerError{Field: "errors", Problem: "is not empty, so the answer may be incomplete"}
 		}
 		return decode(a.Body, into)
