@@ -107,7 +107,10 @@ func encode(body any) ([]byte, error) {
 		return nil, &InvalidError{Field: "request", Problem: "cannot be encoded as JSON", Next: "use values that encoding/json takes: no functions, channels or NaN"}
 	}
 	if len(text) > maxRequest {
-		return nil, &InvalidError{Field: "request", Problem: fmt.Sprintf("is %d bytes long, more than the documented 4 MB", len(text)), Next: "send shorter properties or fewer recipients at a time"}
+		return nil, &InvalidError{
+			Field: "request", Problem: fmt.Sprintf("is %d bytes long, more than the documented 4 MB", len(text)),
+			Next: "send shorter properties or fewer recipients at a time",
+		}
 	}
 	return text, nil
 }

@@ -31,8 +31,8 @@ const (
 	FieldCanvasesReceived  Field = "canvases_received"
 )
 
-// User is a profile as [Client.ExportUsers] returns it, as far as the fields asked for go. What a profile does not have is left out of an export, as if it had not been
-// asked for.
+// User is a profile as [Client.ExportUsers] returns it, as far as the fields asked for go. What a profile does not have is left out of an export, as if it had
+// not been asked for.
 //
 // Its segment.Profile can be given to the filters of package segment. Cohorts and Segments are always empty there: no export tells them.
 //
