@@ -27,15 +27,13 @@ const (
 
 // Limits of this package, which documents of Braze do not name.
 const (
-	// MaxDays is the largest number of days from now. It is what a [time.Duration] holds, 292 years.
-	MaxDays = 106_751
+	// MaxDays is the largest number of days from now: the ten thousand years that ISO-8601 can write.
+	MaxDays = 3_652_425
 	// MaxDepth is how many levels of And and Or may lie in each other. A [Segment] has two at most.
 	MaxDepth = 100
 	// MaxAudienceBytes is the size of a Connected Audience as JSON: the 4 MB that any request of the endpoint may have.
 	MaxAudienceBytes = 4_000_000
 )
-
-const day = 24 * time.Hour
 
 // attributeNode starts a filter on a custom attribute.
 func attributeNode(k kind, op comparison, name string) *node {
@@ -77,6 +75,7 @@ func (n *node) setTime(t time.Time) {
 	if _, offset := t.Zone(); offset%60 != 0 { // the wire has offsets of whole minutes
 		n.time = n.time.UTC()
 	}
+	n.instant = instantOf(n.time)
 	n.literal = n.time.Format(time.RFC3339Nano)
 	switch {
 	case t.IsZero():
@@ -93,9 +92,9 @@ func (n *node) setDays(days int) {
 	case days < 0:
 		n.blame("has a negative number of days", "use the comparison for the other direction")
 	case days > MaxDays:
-		n.blame("reaches further than 106751 days", "use Before or After with a time")
+		n.blame("reaches further than 3652425 days", "use Before or After with a time")
 	default:
-		n.days = time.Duration(days) * day
+		n.days = days
 	}
 }
 
@@ -241,16 +240,16 @@ func (a TimeFilter) Before(t time.Time) Filter { return a.filter(before, t) }
 // After matches whoever has a later time.
 func (a TimeFilter) After(t time.Time) Filter { return a.filter(after, t) }
 
-// LessThanDaysAgo matches a time from that many days ago, inclusive, up to now. It takes 0 to 106,751 days.
+// LessThanDaysAgo matches a time from that many days ago, inclusive, up to now. It takes 0 to 3,652,425 days.
 func (a TimeFilter) LessThanDaysAgo(days int) Filter { return a.relative(lessThanDaysAgo, days) }
 
-// GreaterThanDaysAgo matches a time that lies further back than that many days. It takes 0 to 106,751 days.
+// GreaterThanDaysAgo matches a time that lies further back than that many days. It takes 0 to 3,652,425 days.
 func (a TimeFilter) GreaterThanDaysAgo(days int) Filter { return a.relative(greaterThanDaysAgo, days) }
 
-// LessThanDaysAhead matches a time from now until that many days ahead, inclusive. It takes 0 to 106,751 days.
+// LessThanDaysAhead matches a time from now until that many days ahead, inclusive. It takes 0 to 3,652,425 days.
 func (a TimeFilter) LessThanDaysAhead(days int) Filter { return a.relative(lessThanDaysAhead, days) }
 
-// GreaterThanDaysAhead matches a time that lies further ahead than that many days. It takes 0 to 106,751 days.
+// GreaterThanDaysAhead matches a time that lies further ahead than that many days. It takes 0 to 3,652,425 days.
 func (a TimeFilter) GreaterThanDaysAhead(days int) Filter {
 	return a.relative(greaterThanDaysAhead, days)
 }

@@ -1,9 +1,6 @@
 package segment
 
-import (
-	"encoding/json"
-	"strconv"
-)
+import "strconv"
 
 // The keys of a Connected Audience.
 const (
@@ -90,6 +87,7 @@ func (n *node) carried(older spelling) *node {
 			twin.levels = max(twin.levels, twin.children[i].levels)
 		}
 		twin.levels++
+		twin.arrange()
 		return &twin
 	case len(n.values) > 1:
 		joined := &node{kind: kindOr, levels: 1}
@@ -101,6 +99,7 @@ func (n *node) carried(older spelling) *node {
 			single.values = []string{v}
 			joined.children = append(joined.children, &single)
 		}
+		joined.arrange()
 		return joined
 	case n.kind == kindBoolean && n.comparison == notEqual && n.spelling == spellingOpen:
 		twin := *n
@@ -123,5 +122,3 @@ func (n *node) uncarriable() *UncarriableError {
 // wayAround is the way to message whom a Connected Audience cannot describe.
 const wayAround = "build a segment with it in the dashboard, then name the segment's id in a call of /messages/send, " +
 	"or make it the target of an API-triggered campaign or Canvas and trigger that with broadcast"
-
-var _ json.Marshaler = (*ConnectedAudience)(nil)

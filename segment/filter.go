@@ -1,7 +1,9 @@
 package segment
 
 import (
+	"cmp"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -22,13 +24,16 @@ type node struct {
 	number     float64
 	truth      bool
 	state      Subscription
-	days       time.Duration
+	days       int
 	time       time.Time
-	literal    string // the number, the days or the time as JSON has it, without quotation marks
+	instant    instant // of the time
+	literal    string  // the number, the days or the time as JSON has it, without quotation marks
 	spelling   spelling
 	pattern    *regexp.Regexp // nil where Go cannot run it
 	children   []*node
-	levels     int // of And and Or, this one included
+	cheap      []*node // the children, what costs least to match first
+	sum        int     // of the children's cost
+	levels     int     // of And and Or, this one included
 	fault      fault
 }
 
@@ -59,10 +64,35 @@ func join(k kind, filters []Filter) Filter {
 		n.levels = max(n.levels, n.children[i].levels)
 	}
 	n.levels++
+	n.arrange()
 	if len(filters) == 0 {
 		n.fault = fault{"joins no filters", "give it at least one"}
 	}
 	return Filter{n}
+}
+
+// arrange sets the order in which the children are matched: what decides without a look at an attribute may spare the rest.
+func (n *node) arrange() {
+	n.cheap = slices.Clone(n.children)
+	slices.SortStableFunc(n.cheap, func(a, b *node) int { return cmp.Compare(a.cost(), b.cost()) })
+	n.sum = 0
+	for _, child := range n.children {
+		n.sum += child.cost()
+	}
+}
+
+// cost says roughly, and in no unit, what it costs to match a profile with the node.
+func (n *node) cost() int {
+	switch {
+	case n.composite():
+		return n.sum
+	case n.pattern != nil:
+		return 20
+	case n.kind >= kindAttribute && n.kind <= kindTime:
+		return 4 + len(n.values)
+	default:
+		return 1
+	}
 }
 
 // node returns the node of the filter, for the zero value one that says so.
@@ -83,7 +113,7 @@ func (n *node) find(picks func(*node) bool) (string, *node) {
 	}
 	for i, child := range n.children {
 		if path, found := child.find(picks); found != nil {
-			return joinPath(n.step(i), path), found
+			return joinPath(step(n.kind, i), path), found
 		}
 	}
 	return "", nil
@@ -101,6 +131,7 @@ func (f Filter) String() string {
 }
 
 func (n *node) write(b *strings.Builder) {
+	n = n.single()
 	if !n.composite() {
 		b.WriteString(n.words())
 		return
@@ -109,7 +140,7 @@ func (n *node) write(b *strings.Builder) {
 		if i > 0 {
 			b.WriteString(" " + n.kind.String() + " ")
 		}
-		if len(child.children) > 1 && len(n.children) > 1 {
+		if child = child.single(); child.composite() {
 			b.WriteByte('(')
 			child.write(b)
 			b.WriteByte(')')
@@ -117,4 +148,12 @@ func (n *node) write(b *strings.Builder) {
 		}
 		child.write(b)
 	}
+}
+
+// single returns the node that it comes to where And and Or join one filter alone.
+func (n *node) single() *node {
+	for len(n.children) == 1 {
+		n = n.children[0]
+	}
+	return n
 }

@@ -3,7 +3,6 @@ package segment
 import (
 	"slices"
 	"strings"
-	"time"
 )
 
 // A Reason says why a filter matched a profile or did not. It never carries a value of the profile.
@@ -54,17 +53,17 @@ func missing(counts bool) Reason { //nolint:revive // flag-parameter: it gives t
 }
 
 // matches evaluates no more than it must. It does not allocate.
-func (n *node) matches(p *Profile, at time.Time, s Semantics) bool {
+func (n *node) matches(p *Profile, at instant, s Semantics) bool {
 	switch n.kind {
 	case kindAnd:
-		for _, child := range n.children {
+		for _, child := range n.cheap {
 			if !child.matches(p, at, s) {
 				return false
 			}
 		}
 		return true
 	case kindOr:
-		for _, child := range n.children {
+		for _, child := range n.cheap {
 			if child.matches(p, at, s) {
 				return true
 			}
@@ -76,7 +75,7 @@ func (n *node) matches(p *Profile, at time.Time, s Semantics) bool {
 }
 
 // judge compares a filter that joins no others.
-func (n *node) judge(p *Profile, at time.Time, s Semantics) Reason {
+func (n *node) judge(p *Profile, at instant, s Semantics) Reason {
 	switch n.kind {
 	case kindCohort:
 		return holds(n.inCohort(p) == (n.comparison == includes))
@@ -91,7 +90,7 @@ func (n *node) judge(p *Profile, at time.Time, s Semantics) Reason {
 		case p.LastUsedApp.IsZero():
 			return missing(n.comparison == before && s.NeverUsed == NeverUsedIsBefore)
 		default:
-			return n.judgeTime(p.LastUsedApp, at)
+			return n.judgeTime(instantOf(p.LastUsedApp), at)
 		}
 	default:
 		v := p.Attributes[n.name]
@@ -117,7 +116,7 @@ func (n *node) judgeSubscription(state Subscription, s Semantics) Reason {
 }
 
 // judgeAttribute compares a custom attribute. A value of another data type matches no comparison, not even a negative one; what is blank has no data type.
-func (n *node) judgeAttribute(v *Value, at time.Time, s Semantics) Reason {
+func (n *node) judgeAttribute(v *Value, at instant, s Semantics) Reason {
 	blank := v.blank(s)
 	if n.kind == kindAttribute {
 		switch {
@@ -139,13 +138,13 @@ func (n *node) judgeAttribute(v *Value, at time.Time, s Semantics) Reason {
 			return holds(slices.Contains(n.values, v.text) == (n.comparison == equals))
 		}
 	case n.kind == kindArray && v.kind == arrayKind:
-		return holds(n.anyOf(v.array) == (n.comparison == includes))
+		return holds(n.anyOf(v.text) == (n.comparison == includes))
 	case n.kind == kindNumber && v.kind == numberKind:
-		return holds(n.compareNumber(v.number))
+		return holds(n.compareNumber(v.number()))
 	case n.kind == kindBoolean && v.kind == booleanKind:
-		return holds((v.truth == n.truth) == (n.comparison == equals))
+		return holds((v.truth() == n.truth) == (n.comparison == equals))
 	case n.kind == kindTime && v.kind == timeKind:
-		return n.judgeTime(v.time, at)
+		return n.judgeTime(v.instant(), at)
 	default:
 		return ReasonOtherType
 	}
@@ -170,9 +169,10 @@ func (n *node) judgeMissing(s Semantics) Reason {
 	return missing(negative && s.Missing == MissingMatches)
 }
 
-func (n *node) anyOf(elements []string) bool {
-	for _, e := range elements {
-		if slices.Contains(n.values, e) {
+func (n *node) anyOf(array string) bool {
+	for array != "" {
+		var element string
+		if element, array = next(array); slices.Contains(n.values, element) {
 			return true
 		}
 	}
@@ -196,20 +196,20 @@ func (n *node) compareNumber(x float64) bool {
 	}
 }
 
-func (n *node) judgeTime(t, at time.Time) Reason {
+func (n *node) judgeTime(t, at instant) Reason {
 	switch n.comparison {
 	case before:
-		return holds(t.Before(n.time))
+		return holds(t.before(n.instant))
 	case after:
-		return holds(t.After(n.time))
+		return holds(n.instant.before(t))
 	case lessThanDaysAgo:
-		return holds(!t.Before(at.Add(-n.days)) && !t.After(at))
+		return holds(!t.before(at.daysLater(-n.days)) && !at.before(t))
 	case greaterThanDaysAgo:
-		return holds(t.Before(at.Add(-n.days)))
+		return holds(t.before(at.daysLater(-n.days)))
 	case lessThanDaysAhead:
-		return holds(!t.After(at.Add(n.days)) && !t.Before(at))
+		return holds(!at.daysLater(n.days).before(t) && !t.before(at))
 	default:
-		return holds(t.After(at.Add(n.days)))
+		return holds(at.daysLater(n.days).before(t))
 	}
 }
 

@@ -2,6 +2,23 @@ package segment
 
 import "time"
 
+// instant is a point in time as a profile is compared with it: smaller and quicker than a time.Time.
+type instant struct {
+	seconds int64 // since 1970
+	nanos   int32
+}
+
+func instantOf(t time.Time) instant { return instant{t.Unix(), int32(t.Nanosecond())} }
+
+func (i instant) before(j instant) bool {
+	return i.seconds < j.seconds || i.seconds == j.seconds && i.nanos < j.nanos
+}
+
+// daysLater returns the instant so many times 24 hours later.
+func (i instant) daysLater(days int) instant {
+	return instant{i.seconds + int64(days)*(24*60*60), i.nanos}
+}
+
 // parseTime reads a point in time as ISO-8601 writes it: date, time, a fraction or none, and an offset as Z, +hh:mm or +hhmm. A text without an
 // offset is no point in time. Package time alone would take more than that, such as a comma before the fraction.
 func parseTime(s string) (time.Time, bool) {

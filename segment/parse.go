@@ -277,7 +277,7 @@ func (s scalar) readDays(path string, n *node) *SyntaxError {
 		return s.want(path, "number", "give it a number of days")
 	}
 	if s.number != math.Trunc(s.number) || math.Abs(s.number) > math.MaxInt32 {
-		return &SyntaxError{path, "is not a whole number of days", "give it one from 0 to 106751"}
+		return &SyntaxError{path, "is not a whole number of days", "give it one from 0 to 3652425"}
 	}
 	n.setDays(int(s.number))
 	n.literal = s.text

@@ -16,6 +16,18 @@ type rule struct {
 	broken     *EvaluationError // why it decides about none
 }
 
+// ready returns why the rule decides about no profile, or nil.
+func (r *rule) ready() error {
+	switch {
+	case r.root == nil:
+		return Filter{}.Validate()
+	case r.broken != nil:
+		return r.broken
+	default:
+		return nil
+	}
+}
+
 // selection is the choice of apps.
 type selection uint8
 
@@ -24,6 +36,14 @@ const (
 	selectedApps
 	noApps
 )
+
+// option returns the name of the option that makes the choice.
+func (s selection) option() string {
+	if s == noApps {
+		return "OnNoApps"
+	}
+	return "OnApps"
+}
 
 func newRule(root *node, exclusions []*node, s Semantics) rule {
 	r := rule{root: root, exclusions: exclusions, semantics: s, broken: root.evaluable()}
@@ -41,14 +61,15 @@ func exclusionStep(i int) string { return "Exclude[" + strconv.Itoa(i) + "]" }
 
 // match returns apps AND filter AND NOT any exclusion group.
 func (r *rule) match(p *Profile, at time.Time) (bool, error) {
-	if r.broken != nil {
-		return false, r.broken
+	if r.root == nil || r.broken != nil {
+		return false, r.ready()
 	}
-	if !r.usesApp(p) || !r.root.matches(p, at, r.semantics) {
+	now := instantOf(at)
+	if !r.usesApp(p) || !r.root.matches(p, now, r.semantics) {
 		return false, nil
 	}
 	for _, group := range r.exclusions {
-		if group.matches(p, at, r.semantics) {
+		if group.matches(p, now, r.semantics) {
 			return false, nil
 		}
 	}

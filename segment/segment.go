@@ -8,7 +8,7 @@ import (
 )
 
 // A Segment is what the marketer builds in the dashboard: a choice of apps, groups of filters, and groups that exclude. It is immutable and safe for
-// concurrent use.
+// concurrent use, and its zero value invalid.
 type Segment struct{ rule rule }
 
 // New returns the segment of a filter. As in the dashboard, filters lie in groups: joined by And or Or within a group, and groups joined by And or Or, so at
@@ -57,7 +57,7 @@ func (s *Segment) Filter() Filter { return Filter{s.rule.root} }
 // segment here that has such a filter itself.
 func (s *Segment) Memberships() []string {
 	var names []string
-	for _, root := range append([]*node{s.rule.root}, s.rule.exclusions...) {
+	for _, root := range append([]*node{s.Filter().node()}, s.rule.exclusions...) {
 		root.find(func(n *node) bool {
 			if n.kind == kindMembership {
 				names = append(names, n.name)
@@ -78,10 +78,8 @@ func (s *Segment) ConnectedAudience(opts ...AudienceOption) (*ConnectedAudience,
 		return nil, err
 	case len(s.rule.exclusions) > 0:
 		return nil, &UncarriableError{Path: exclusionStep(0), Filter: "an exclusion group", Next: wayAround}
-	case s.rule.selection == selectedApps:
-		return nil, &UncarriableError{Path: "OnApps", Filter: "a choice of apps", Next: wayAround}
-	case s.rule.selection == noApps:
-		return nil, &UncarriableError{Path: "OnNoApps", Filter: "a choice of apps", Next: wayAround}
+	case s.rule.selection != allApps:
+		return nil, &UncarriableError{Path: s.rule.selection.option(), Filter: "a choice of apps", Next: wayAround}
 	}
 	return a, nil
 }
@@ -90,7 +88,7 @@ func (s *Segment) ConnectedAudience(opts ...AudienceOption) (*ConnectedAudience,
 func (s *Segment) String() string {
 	var b strings.Builder
 	b.WriteString("Apps: " + s.rule.appWords())
-	operator, groups := s.rule.root.groups()
+	operator, groups := s.Filter().node().groups()
 	for i, g := range groups {
 		if i > 0 {
 			b.WriteString("\n" + operator.String())
@@ -118,14 +116,15 @@ func (r *rule) appWords() string {
 // group is a group of filters, joined by And or Or.
 type group struct {
 	operator kind
-	path     string // of the node that joins them, "" for the root
+	joins    bool   // whether a node joins the filters, or the only filter stands alone
+	path     string // of that node, or of the only filter
 	filters  []*node
 }
 
 // newGroup makes a group of a node: of what it joins, or of itself alone.
 func newGroup(n *node) group {
 	if n.composite() {
-		return group{operator: n.kind, filters: n.children}
+		return group{operator: n.kind, joins: true, filters: n.children}
 	}
 	return group{operator: kindAnd, filters: []*node{n}}
 }
@@ -137,7 +136,7 @@ func (n *node) groups() (operator kind, groups []group) {
 	}
 	for i, child := range n.children {
 		g := newGroup(child)
-		g.path = n.step(i)
+		g.path = step(n.kind, i)
 		groups = append(groups, g)
 	}
 	return n.kind, groups

@@ -2,26 +2,24 @@ package segment
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"math"
-	"slices"
 	"strconv"
 	"time"
 )
 
-// A Value is the value of one custom attribute. The zero value is null. It does not show what it holds when it is printed or logged;
-// encoding it as JSON does.
+// A Value is the value of one custom attribute: a small struct that holds no pointer but that of a string, since a profile has many and each match looks
+// at several. The zero value is null. It does not show what it holds when it is printed or logged; encoding it as JSON does.
 type Value struct {
-	kind   valueKind
-	text   string
-	number float64
-	truth  bool
-	time   time.Time
-	array  []string
+	kind  valueKind
+	nanos int32  // of a time
+	bits  uint64 // of a number as the IEEE has them, 1 for true, the seconds of a time
+	text  string // a string, a time as it is written, or the elements of an array, each after its length: see next
 }
 
 // valueKind is the data type of a Value.
@@ -44,18 +42,51 @@ func NumberValue(x float64) Value {
 	if math.IsNaN(x) || math.IsInf(x, 0) {
 		return Value{}
 	}
-	return Value{kind: numberKind, number: x}
+	return Value{kind: numberKind, bits: math.Float64bits(x)}
 }
 
 // BooleanValue is true or false.
-func BooleanValue(b bool) Value { return Value{kind: booleanKind, truth: b} }
+func BooleanValue(b bool) Value { //nolint:revive // flag-parameter: the flag is the value
+	v := Value{kind: booleanKind}
+	if b {
+		v.bits = 1
+	}
+	return v
+}
 
 // TimeValue is a point in time.
-func TimeValue(t time.Time) Value { return Value{kind: timeKind, time: t.Round(0)} }
+func TimeValue(t time.Time) Value { return timeValue(t, t.Format(time.RFC3339Nano)) }
 
-// ArrayValue is an array of strings, of which it keeps a copy.
+func timeValue(t time.Time, text string) Value {
+	i := instantOf(t)
+	return Value{kind: timeKind, nanos: i.nanos, bits: uint64(i.seconds), text: text}
+}
+
+// ArrayValue is an array of strings.
 func ArrayValue(elements ...string) Value {
-	return Value{kind: arrayKind, array: slices.Clone(elements)}
+	var b []byte
+	for _, e := range elements {
+		b = binary.AppendUvarint(b, uint64(len(e)))
+		b = append(b, e...)
+	}
+	return Value{kind: arrayKind, text: string(b)}
+}
+
+func (v *Value) number() float64  { return math.Float64frombits(v.bits) }
+func (v *Value) truth() bool      { return v.bits == 1 }
+func (v *Value) instant() instant { return instant{int64(v.bits), v.nanos} }
+
+// next cuts the first element off the text of an array that is not empty.
+func next(array string) (element, rest string) {
+	length, shift := 0, 0
+	for i := 0; ; i++ {
+		length |= int(array[i]&0x7f) << shift
+		if array[i] < 0x80 {
+			array = array[i+1:]
+			return array[:length], array[length:]
+		}
+		shift += 7
+	}
 }
 
 // String returns the data type of the value, and nothing of the value.
@@ -85,22 +116,24 @@ func (v Value) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, v.String()
 // LogValue returns the text of String.
 func (v Value) LogValue() slog.Value { return slog.StringValue(v.String()) }
 
-// MarshalJSON returns the value as JSON has it: a string, a number, true or false, an array of strings, or null. A time is a string in ISO-8601.
+// MarshalJSON returns the value as JSON has it: a string, a number, true or false, an array of strings, or null. A time is a string in ISO-8601,
+// written as it was read.
 func (v Value) MarshalJSON() ([]byte, error) {
 	switch v.kind {
-	case stringKind:
+	case stringKind, timeKind:
 		return json.Marshal(v.text)
 	case numberKind:
-		return []byte(formatNumber(v.number)), nil
+		return []byte(formatNumber(v.number())), nil
 	case booleanKind:
-		return strconv.AppendBool(nil, v.truth), nil
-	case timeKind:
-		return json.Marshal(v.time)
+		return strconv.AppendBool(nil, v.truth()), nil
 	case arrayKind:
-		if v.array == nil {
-			return []byte("[]"), nil
+		elements := []string{}
+		for rest := v.text; rest != ""; {
+			var e string
+			e, rest = next(rest)
+			elements = append(elements, e)
 		}
-		return json.Marshal(v.array)
+		return json.Marshal(elements)
 	default:
 		return []byte("null"), nil
 	}
@@ -120,30 +153,33 @@ func (v *Value) UnmarshalJSON(data []byte) error {
 		var none *struct{}
 		err = json.Unmarshal(data, &none)
 	case 't', 'f':
-		got.kind = booleanKind
-		err = json.Unmarshal(data, &got.truth)
+		var b bool
+		err = json.Unmarshal(data, &b)
+		got = BooleanValue(b)
 	case '"':
-		got.kind = stringKind
-		err = json.Unmarshal(data, &got.text)
-		if t, ok := parseTime(got.text); ok {
-			got = TimeValue(t)
+		var text string
+		err = json.Unmarshal(data, &text)
+		got = StringValue(text)
+		if t, ok := parseTime(text); ok {
+			got = timeValue(t, text)
 		}
 	case '[':
-		got.kind = arrayKind
 		var elements []*string // null is no string
-		if err = json.Unmarshal(data, &elements); err == nil {
-			for _, e := range elements {
-				if e == nil {
-					return errors.New("segment: parse attribute: an array holds null: give it strings alone")
-				}
-				got.array = append(got.array, *e)
+		err = json.Unmarshal(data, &elements)
+		list := make([]string, len(elements))
+		for i, e := range elements {
+			if e == nil {
+				return errors.New("segment: parse attribute: an array holds null: give it strings alone")
 			}
+			list[i] = *e
 		}
+		got = ArrayValue(list...)
 	case '{':
 		return errors.New("segment: parse attribute: it is an object, and no filter looks into nested attributes: leave it out")
 	default:
-		got.kind = numberKind
-		err = json.Unmarshal(data, &got.number)
+		var x float64
+		err = json.Unmarshal(data, &x)
+		got = NumberValue(x)
 	}
 	if err != nil { // the cause would repeat a value
 		return errors.New("segment: parse attribute: it is no string, number, boolean or array of strings: give it one of these")
@@ -157,10 +193,8 @@ func (v *Value) blank(s Semantics) bool {
 	switch v.kind {
 	case null:
 		return true
-	case stringKind:
+	case stringKind, arrayKind:
 		return v.text == "" && s.Empty == EmptyIsBlank
-	case arrayKind:
-		return len(v.array) == 0 && s.Empty == EmptyIsBlank
 	default:
 		return false
 	}

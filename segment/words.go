@@ -26,7 +26,7 @@ func (n *node) words() string {
 		return "Email Subscription Status " + n.stateWords()
 	case kindLastUsed:
 		return "Last Used App " + wireNames[n.comparison] + " " + n.time.Format(time.RFC3339Nano)
-	case kindNone, kindAnd, kindOr:
+	case kindNone:
 		return "invalid filter"
 	default:
 		return "Custom Attributes: " + strconv.Quote(n.name) + " " + n.attributeWords()
@@ -62,7 +62,7 @@ func (n *node) attributeWords() string {
 	case doesNotInclude:
 		return "includes none of " + quoteList(n.values)
 	case lessThanDaysAgo, greaterThanDaysAgo, lessThanDaysAhead, greaterThanDaysAhead:
-		days := plural(int(n.days/day), "day")
+		days := plural(n.days, "day")
 		return strings.Replace(spaced(wireNames[n.comparison]), "x days", days, 1)
 	case before, after:
 		return wireNames[n.comparison] + " " + n.time.Format(time.RFC3339Nano)
