@@ -46,7 +46,7 @@ func NumberValue(x float64) Value {
 }
 
 // BooleanValue is true or false.
-func BooleanValue(b bool) Value {
+func BooleanValue(b bool) Value { //nolint:revive // flag-parameter: the flag is the value
 	v := Value{kind: booleanKind}
 	if b {
 		v.bits = 1

@@ -26,7 +26,7 @@ func (n *node) words() string {
 		return "Email Subscription Status " + n.stateWords()
 	case kindLastUsed:
 		return "Last Used App " + wireNames[n.comparison] + " " + n.time.Format(time.RFC3339Nano)
-	case kindNone, kindAnd, kindOr:
+	case kindNone:
 		return "invalid filter"
 	default:
 		return "Custom Attributes: " + strconv.Quote(n.name) + " " + n.attributeWords()
