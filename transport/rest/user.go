@@ -95,17 +95,12 @@ func (u *User) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-func (u *User) subscription(field Field) segment.Subscription {
-	switch string(u.Fields[field]) {
-	case `"opted_in"`:
-		return segment.OptedIn
-	case `"subscribed"`:
-		return segment.Subscribed
-	case `"unsubscribed"`:
-		return segment.Unsubscribed
-	default:
-		return 0
+// subscription reads a state; one that nobody foresaw is not known.
+func (u *User) subscription(field Field) (state segment.Subscription) {
+	if json.Unmarshal(u.Fields[field], &state) != nil {
+		return segment.NotKnown
 	}
+	return state
 }
 
 // attributes reads the custom attributes one by one, so that one of a kind that nobody foresaw costs no other.
