@@ -71,17 +71,11 @@ func (n *node) setTexts(values []string) {
 
 // setTime gives the node a point in time to compare with.
 func (n *node) setTime(t time.Time) {
-	n.time = t.Round(0)
-	if _, offset := t.Zone(); offset%60 != 0 { // the wire has offsets of whole minutes
-		n.time = n.time.UTC()
-	}
+	n.time = writable(t)
 	n.instant = instantOf(n.time)
 	n.literal = n.time.Format(time.RFC3339Nano)
-	switch {
-	case t.IsZero():
-		n.blame("compares with the zero time", "give it a time")
-	case n.time.Year() < 0 || n.time.Year() > 9999:
-		n.blame("compares with a time that ISO-8601 cannot write", "use a year from 0 to 9999")
+	if n.time.IsZero() {
+		n.blame("compares with the zero time, or one that ISO-8601 cannot write", "give it a time in the years 0 to 9999")
 	}
 }
 

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// A ConnectedAudience is the object that a send of the REST API takes as its audience. It is immutable and safe for concurrent use. Unlike a
-// [Segment], its And and Or nest up to [MaxDepth] levels. All its filters can be carried.
+// A ConnectedAudience is the object that a send of the REST API takes as its audience. It is immutable and safe for concurrent use, and its zero
+// value invalid. Unlike in a [Segment], And and Or nest up to [MaxDepth] levels. All its filters can be carried.
 type ConnectedAudience struct {
 	rule rule
 	json []byte
@@ -56,8 +56,8 @@ func ParseConnectedAudience(data []byte, opts ...AudienceOption) (*ConnectedAudi
 	return NewConnectedAudience(Filter{n}, opts...)
 }
 
-// MarshalJSON returns the audience as a send carries it, without spaces. It never fails, but on the zero value.
-func (a *ConnectedAudience) MarshalJSON() ([]byte, error) {
+// MarshalJSON returns the audience as a send carries it, without spaces. It fails on the zero value alone.
+func (a ConnectedAudience) MarshalJSON() ([]byte, error) {
 	if a.json == nil {
 		return nil, Filter{}.Validate()
 	}
@@ -80,5 +80,5 @@ func (a *ConnectedAudience) Filter() Filter { return Filter{a.rule.root} }
 // String returns the audience in the words of the dashboard, on one line.
 func (a *ConnectedAudience) String() string { return a.Filter().String() }
 
-// Match reports whether the profile is in the audience at that time. It does not allocate. The error is an [*EvaluationError], the same for every profile.
+// Match reports whether the profile is in the audience at that time; it must not be nil. It does not allocate. The error is an [*EvaluationError], the same for every profile.
 func (a *ConnectedAudience) Match(p *Profile, at time.Time) (bool, error) { return a.rule.match(p, at) }

@@ -1,9 +1,6 @@
 package segment
 
-import (
-	"encoding/json"
-	"strconv"
-)
+import "strconv"
 
 // The keys of a Connected Audience.
 const (
@@ -125,5 +122,3 @@ func (n *node) uncarriable() *UncarriableError {
 // wayAround is the way to message whom a Connected Audience cannot describe.
 const wayAround = "build a segment with it in the dashboard, then name the segment's id in a call of /messages/send, " +
 	"or make it the target of an API-triggered campaign or Canvas and trigger that with broadcast"
-
-var _ json.Marshaler = (*ConnectedAudience)(nil)

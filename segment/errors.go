@@ -75,8 +75,10 @@ func at(path string) string {
 	return path + ": "
 }
 
-// step returns the path from a node to a child.
-func (n *node) step(child int) string { return n.kind.String() + "[" + strconv.Itoa(child) + "]" }
+// step returns the path from what joins filters to one of them.
+func step(operator kind, child int) string {
+	return operator.String() + "[" + strconv.Itoa(child) + "]"
+}
 
 func joinPath(first, rest string) string {
 	if rest == "" {

@@ -88,7 +88,7 @@ func (e *Explanation) explain(n *node, path string, depth int, p *Profile, at in
 	e.Findings = append(e.Findings, Finding{Path: path, Depth: depth, Filter: n.kind.String()})
 	matched := 0
 	for i, child := range n.children {
-		if e.explain(child, joinPath(path, n.step(i)), depth+1, p, at, s) {
+		if e.explain(child, joinPath(path, step(n.kind, i)), depth+1, p, at, s) {
 			matched++
 		}
 	}

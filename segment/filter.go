@@ -113,7 +113,7 @@ func (n *node) find(picks func(*node) bool) (string, *node) {
 	}
 	for i, child := range n.children {
 		if path, found := child.find(picks); found != nil {
-			return joinPath(n.step(i), path), found
+			return joinPath(step(n.kind, i), path), found
 		}
 	}
 	return "", nil
@@ -131,6 +131,7 @@ func (f Filter) String() string {
 }
 
 func (n *node) write(b *strings.Builder) {
+	n = n.single()
 	if !n.composite() {
 		b.WriteString(n.words())
 		return
@@ -139,7 +140,7 @@ func (n *node) write(b *strings.Builder) {
 		if i > 0 {
 			b.WriteString(" " + n.kind.String() + " ")
 		}
-		if len(child.children) > 1 && len(n.children) > 1 {
+		if child = child.single(); child.composite() {
 			b.WriteByte('(')
 			child.write(b)
 			b.WriteByte(')')
@@ -147,4 +148,12 @@ func (n *node) write(b *strings.Builder) {
 		}
 		child.write(b)
 	}
+}
+
+// single returns the node that it comes to where And and Or join one filter alone.
+func (n *node) single() *node {
+	for len(n.children) == 1 {
+		n = n.children[0]
+	}
+	return n
 }

@@ -3,6 +3,7 @@ package segment
 import (
 	"fmt"
 	"iter"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -47,7 +48,9 @@ type FunnelStep struct {
 func (f Funnel) String() string {
 	var b strings.Builder
 	f.line(&b, f.Profiles, "profiles")
-	f.line(&b, f.InApps, "in the apps")
+	if f.InApps != f.Profiles {
+		f.line(&b, f.InApps, "in the apps")
+	}
 	f.lines(&b, "Filter group", f.Groups)
 	if len(f.Exclusions) > 0 {
 		f.line(&b, f.Included, "before exclusion")
@@ -67,11 +70,8 @@ func (f Funnel) lines(b *strings.Builder, title string, groups []FunnelGroup) {
 }
 
 func (f Funnel) line(b *strings.Builder, count int, text string) {
-	share := 0.0
-	if f.Profiles > 0 {
-		share = 100 * float64(count) / float64(f.Profiles)
-	}
-	fmt.Fprintf(b, "%9d %5.1f %%  %s\n", count, share, text)
+	share := 100 * float64(count) / float64(max(f.Profiles, 1))
+	fmt.Fprintf(b, "%*d %5.1f %%  %s\n", len(strconv.Itoa(f.Profiles)), count, share, text)
 }
 
 // Funnel counts the profiles of a source that each filter leaves. It ends at the first error of the source, which it returns with the counts so far; an
@@ -89,8 +89,8 @@ func (a *ConnectedAudience) Funnel(profiles iter.Seq2[*Profile, error], at time.
 
 func (r *rule) funnel(profiles iter.Seq2[*Profile, error], at time.Time) (Funnel, error) {
 	var f Funnel
-	if r.broken != nil {
-		return f, r.broken
+	if err := r.ready(); err != nil {
+		return f, err
 	}
 	operator, groups := r.root.groups()
 	f.Groups = newFunnelGroups(groups, operator.String())
@@ -131,19 +131,19 @@ func (r *rule) funnel(profiles iter.Seq2[*Profile, error], at time.Time) (Funnel
 }
 
 func newFunnelGroups(groups []group, operator string) []FunnelGroup {
-	counted := make([]FunnelGroup, len(groups))
-	for i, g := range groups {
-		counted[i] = FunnelGroup{Operator: operator, Steps: make([]FunnelStep, len(g.filters))}
-		for j, n := range g.filters {
-			step := &counted[i].Steps[j]
-			step.Path, step.Filter = g.path, Filter{n}.String()
+	var counted []FunnelGroup
+	for _, g := range groups {
+		steps := make([]FunnelStep, len(g.filters))
+		for i, n := range g.filters {
+			steps[i] = FunnelStep{Path: g.path, Filter: Filter{n}.String()}
 			if g.joins {
-				step.Path = joinPath(g.path, (&node{kind: g.operator}).step(j))
+				steps[i].Path = joinPath(g.path, step(g.operator, i))
 			}
-			if j > 0 {
-				step.Operator = g.operator.String()
+			if i > 0 {
+				steps[i].Operator = g.operator.String()
 			}
 		}
+		counted = append(counted, FunnelGroup{Operator: operator, Steps: steps})
 	}
 	return counted
 }

@@ -26,20 +26,20 @@ func array(list ...string) segment.Profile { return having(segment.ArrayValue(li
 func null() segment.Profile                { return having(segment.Value{}) }
 func nobody() segment.Profile              { return segment.Profile{} }
 
-func newSegment(t testing.TB, f segment.Filter, opts ...segment.Option) *segment.Segment {
-	t.Helper()
+func newSegment(tb testing.TB, f segment.Filter, opts ...segment.Option) *segment.Segment {
+	tb.Helper()
 	s, err := segment.New(f, opts...)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return s
 }
 
-func newAudience(t testing.TB, f segment.Filter, opts ...segment.AudienceOption) *segment.ConnectedAudience {
-	t.Helper()
+func newAudience(tb testing.TB, f segment.Filter, opts ...segment.AudienceOption) *segment.ConnectedAudience {
+	tb.Helper()
 	a, err := segment.NewConnectedAudience(f, opts...)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return a
 }

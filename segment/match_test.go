@@ -308,7 +308,7 @@ func TestSemantics(t *testing.T) {
 		{"empty string does not match one", str.DoesNotMatchRegex("x"), text(""), value, false, true},
 		{"empty string is no number", num.LessThan(1), text(""), value, true, false},
 		{"opted in is subscribed", email.Is(segment.Subscribed), optedIn, wide, false, true},
-		{"opted in is not not subscribed", email.IsNot(segment.Subscribed), optedIn, wide, true, false},
+		{"opted in is subscribed, so is not fails", email.IsNot(segment.Subscribed), optedIn, wide, true, false},
 		{"subscribed is not opted in", email.Is(segment.OptedIn), segment.Profile{Email: segment.Subscribed}, wide, false, false},
 		{"unknown subscription", email.IsNot(segment.Unsubscribed), nobody(), unknown, true, false},
 		{"never used", segment.LastUsedApp().Before(noon()), nobody(), unused, false, true},

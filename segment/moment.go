@@ -19,6 +19,17 @@ func (i instant) daysLater(days int) instant {
 	return instant{i.seconds + int64(days)*(24*60*60), i.nanos}
 }
 
+// writable returns the time in a form that ISO-8601 can write, which has offsets of whole minutes and years of four digits; the zero time if there is none.
+func writable(t time.Time) time.Time {
+	if _, offset := t.Zone(); offset%60 != 0 {
+		t = t.UTC()
+	}
+	if t.Year() < 0 || t.Year() > 9999 {
+		return time.Time{}
+	}
+	return t.Round(0)
+}
+
 // parseTime reads a point in time as ISO-8601 writes it: date, time, a fraction or none, and an offset as Z, +hh:mm or +hhmm. A text without an
 // offset is no point in time. Package time alone would take more than that, such as a comma before the fraction.
 func parseTime(s string) (time.Time, bool) {

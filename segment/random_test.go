@@ -215,8 +215,8 @@ func (r random) tree(levels int, carried bool) made {
 var states = [...]string{"", "opted_in", "subscribed", "unsubscribed"}
 
 // profile makes a profile. The naive form of its attributes is the JSON of this package's.
-func (r random) profile(t testing.TB) (segment.Profile, user) {
-	t.Helper()
+func (r random) profile(tb testing.TB) (segment.Profile, user) {
+	tb.Helper()
 	p := segment.Profile{
 		Attributes: map[string]segment.Value{},
 		Push:       segment.Subscription(r.IntN(4)),
@@ -239,10 +239,10 @@ func (r random) profile(t testing.TB) (segment.Profile, user) {
 	}
 	encoded, err := json.Marshal(p.Attributes)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if err := json.Unmarshal(encoded, &u.attributes); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	for _, c := range []segment.CohortName{{"Tinyclues", "Spring"}, {"Tinyclues", "Winter"}, {"Kubit", "Spring"}} {
 		if r.IntN(2) == 0 {
@@ -296,11 +296,11 @@ func TestNaive(t *testing.T) {
 	for i := range *cases {
 		s := r.semantics()
 		p, u := r.profile(t)
-		want := false
+		var want bool
 		if i%2 == 0 {
 			want = naiveSegment(t, r, outcomes, s, &p, u)
 		} else {
-			want = naiveAudience(t, r, outcomes, s, &p, u)
+			want = naiveAudience(t, r, s, &p, u)
 		}
 		if t.Failed() {
 			t.Fatalf("case %d, naive says %v, semantics %+v", i, want, s)
@@ -349,7 +349,7 @@ func naiveSegment(t *testing.T, r random, outcomes map[string]int, s segment.Sem
 	return want
 }
 
-func naiveAudience(t *testing.T, r random, outcomes map[string]int, s segment.Semantics, p *segment.Profile, u user) bool {
+func naiveAudience(t *testing.T, r random, s segment.Semantics, p *segment.Profile, u user) bool {
 	t.Helper()
 	m := r.tree(r.IntN(4), true)
 	book := newRulebook(noon(), s)

@@ -16,6 +16,18 @@ type rule struct {
 	broken     *EvaluationError // why it decides about none
 }
 
+// ready returns why the rule decides about no profile, or nil.
+func (r *rule) ready() error {
+	switch {
+	case r.root == nil:
+		return Filter{}.Validate()
+	case r.broken != nil:
+		return r.broken
+	default:
+		return nil
+	}
+}
+
 // selection is the choice of apps.
 type selection uint8
 
@@ -49,8 +61,8 @@ func exclusionStep(i int) string { return "Exclude[" + strconv.Itoa(i) + "]" }
 
 // match returns apps AND filter AND NOT any exclusion group.
 func (r *rule) match(p *Profile, at time.Time) (bool, error) {
-	if r.broken != nil {
-		return false, r.broken
+	if r.root == nil || r.broken != nil {
+		return false, r.ready()
 	}
 	now := instantOf(at)
 	if !r.usesApp(p) || !r.root.matches(p, now, r.semantics) {

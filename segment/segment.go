@@ -8,7 +8,7 @@ import (
 )
 
 // A Segment is what the marketer builds in the dashboard: a choice of apps, groups of filters, and groups that exclude. It is immutable and safe for
-// concurrent use.
+// concurrent use, and its zero value invalid.
 type Segment struct{ rule rule }
 
 // New returns the segment of a filter. As in the dashboard, filters lie in groups: joined by And or Or within a group, and groups joined by And or Or, so at
@@ -47,7 +47,7 @@ func New(filter Filter, opts ...Option) (*Segment, error) {
 	return s, nil
 }
 
-// Match reports whether the profile is in the segment at that time. It does not allocate. The error is an [*EvaluationError], the same for every profile.
+// Match reports whether the profile is in the segment at that time; it must not be nil. It does not allocate. The error is an [*EvaluationError], the same for every profile.
 func (s *Segment) Match(p *Profile, at time.Time) (bool, error) { return s.rule.match(p, at) }
 
 // Filter returns the filter of the segment, without its exclusion groups.
@@ -57,7 +57,7 @@ func (s *Segment) Filter() Filter { return Filter{s.rule.root} }
 // segment here that has such a filter itself.
 func (s *Segment) Memberships() []string {
 	var names []string
-	for _, root := range append([]*node{s.rule.root}, s.rule.exclusions...) {
+	for _, root := range append([]*node{s.Filter().node()}, s.rule.exclusions...) {
 		root.find(func(n *node) bool {
 			if n.kind == kindMembership {
 				names = append(names, n.name)
@@ -88,7 +88,7 @@ func (s *Segment) ConnectedAudience(opts ...AudienceOption) (*ConnectedAudience,
 func (s *Segment) String() string {
 	var b strings.Builder
 	b.WriteString("Apps: " + s.rule.appWords())
-	operator, groups := s.rule.root.groups()
+	operator, groups := s.Filter().node().groups()
 	for i, g := range groups {
 		if i > 0 {
 			b.WriteString("\n" + operator.String())
@@ -136,7 +136,7 @@ func (n *node) groups() (operator kind, groups []group) {
 	}
 	for i, child := range n.children {
 		g := newGroup(child)
-		g.path = n.step(i)
+		g.path = step(n.kind, i)
 		groups = append(groups, g)
 	}
 	return n.kind, groups

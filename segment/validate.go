@@ -50,7 +50,7 @@ func (n *node) deeper(levels int) (string, *node) {
 	}
 	for i, child := range n.children {
 		if path, found := child.deeper(levels - 1); found != nil {
-			return joinPath(n.step(i), path), found
+			return joinPath(step(n.kind, i), path), found
 		}
 	}
 	return "", nil

@@ -46,7 +46,7 @@ func NumberValue(x float64) Value {
 }
 
 // BooleanValue is true or false.
-func BooleanValue(b bool) Value {
+func BooleanValue(b bool) Value { //nolint:revive // flag-parameter: the flag is the value
 	v := Value{kind: booleanKind}
 	if b {
 		v.bits = 1
@@ -54,8 +54,14 @@ func BooleanValue(b bool) Value {
 	return v
 }
 
-// TimeValue is a point in time.
-func TimeValue(t time.Time) Value { return timeValue(t, t.Format(time.RFC3339Nano)) }
+// TimeValue is a point in time. The zero time, and one that ISO-8601 cannot write, is null.
+func TimeValue(t time.Time) Value {
+	t = writable(t)
+	if t.IsZero() {
+		return Value{}
+	}
+	return timeValue(t, t.Format(time.RFC3339Nano))
+}
 
 func timeValue(t time.Time, text string) Value {
 	i := instantOf(t)

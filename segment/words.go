@@ -26,7 +26,7 @@ func (n *node) words() string {
 		return "Email Subscription Status " + n.stateWords()
 	case kindLastUsed:
 		return "Last Used App " + wireNames[n.comparison] + " " + n.time.Format(time.RFC3339Nano)
-	case kindNone, kindAnd, kindOr:
+	case kindNone:
 		return "invalid filter"
 	default:
 		return "Custom Attributes: " + strconv.Quote(n.name) + " " + n.attributeWords()
@@ -91,9 +91,9 @@ func (n *node) label() string {
 	case kindAnd, kindOr:
 		return n.kind.String()
 	case kindCohort:
-		return strconv.Quote(dashboardName(n.name))
+		return strconv.Quote(clip(dashboardName(n.name)))
 	case kindMembership:
-		return "segment membership " + strconv.Quote(n.name)
+		return "segment membership " + strconv.Quote(clip(n.name))
 	case kindPush:
 		return "push subscription"
 	case kindEmail:

@@ -48,6 +48,9 @@ func TestAccept(t *testing.T) {
 				req := request(transport.RepeatSafe)
 				req.Accept = hasDispatch
 				ans, err := newClient(t, following(tt.steps...)).Do(t.Context(), req)
+				if ans.ListsErrors != (tt.name == "accepted with minor errors") {
+					t.Errorf("ListsErrors = %t", ans.ListsErrors)
+				}
 				if diff := cmp.Diff(tt.want, resultOf(t, ans, err)); diff != "" {
 					t.Errorf("result (-want +got):\n%s", diff)
 				}

@@ -226,6 +226,7 @@ func (c *call) read(resp *http.Response) error {
 		return err
 	}
 	ok, listed := readObject(body)
+	c.listed = listed
 	if c.status == http.StatusNoContent && len(body) == 0 {
 		ok = true // says by itself that there is nothing to read
 	}
@@ -237,7 +238,7 @@ func (c *call) read(resp *http.Response) error {
 			c.class, c.ending = ClassBadAnswer, ending{why: err.Error(), errs: []error{err}}
 		}
 	case listed:
-		c.class, c.listed = ClassBadAnswer, true
+		c.class = ClassBadAnswer
 	}
 	return nil
 }
@@ -370,7 +371,7 @@ func (c *call) ended(ctx context.Context, why string) {
 
 // accepted returns the last answer, whose body is the call's own.
 func (c *call) accepted() Answer {
-	return Answer{Status: c.status, Body: c.answer, Attempts: c.attempts, RateLimit: c.limit}
+	return Answer{Status: c.status, Body: c.answer, Attempts: c.attempts, RateLimit: c.limit, ListsErrors: c.listed}
 }
 
 func (c *call) result() (Answer, error) {

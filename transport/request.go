@@ -99,4 +99,6 @@ type Answer struct {
 	Attempts int
 	// RateLimit is what the last answer's headers said.
 	RateLimit RateLimit
+	// ListsErrors is true when the object lists errors, which only a request with Accept may find in an answer that was accepted.
+	ListsErrors bool
 }

@@ -1,6 +1,6 @@
 // Package brazetest is an in-memory fake of the endpoint that cohorts are imported into: Braze's partner cohort import,
-// with the profiles, keys and limits around it. Tests send it real HTTP/1.1 requests, make things go wrong, and look at
-// what happened.
+// with the profiles, keys and limits around it, and the REST calls that follow an import. Tests send it real HTTP/1.1
+// requests, make things go wrong, and look at what happened.
 //
 //	server := brazetest.NewServer(t)
 //	partner := server.AddPartner("tinyclues", "Tinyclues")
@@ -10,6 +10,16 @@
 //	_, err := workspace.AddProfile(brazetest.Profile{ExternalID: "u-17"})
 //	// Let the code under test send to server.Client() with partner.Key("EU-01") and importKey, then:
 //	cohort, ok := workspace.Cohort(partner, "camp-481")
+//
+// What the marketer does with the cohort comes next: a segment, a campaign that it is the target of, and a call that
+// triggers the campaign.
+//
+//	spring, err := segment.New(segment.Cohort("Tinyclues").Includes("Spring sale"))
+//	id := workspace.AddSegment("Spring", spring)
+//	campaign := workspace.AddCampaign("Spring mail", brazetest.TargetSegment(id))
+//	restKey := workspace.GenerateRESTKey("campaigns.trigger.send")
+//	// Let the code under test trigger the campaign, then:
+//	reached := workspace.Sends()[0].ExternalIDs()
 //
 // [Start] makes a server for programs that are no tests.
 //
@@ -30,11 +40,22 @@
 // [Workspace.AddProfile], [Workspace.Identify], [Workspace.AddAlias], [Workspace.AddDevice], [Workspace.Merge],
 // [Workspace.Rename], [Workspace.Delete]. Cohorts come about through requests alone, as at Braze.
 //
+// A workspace also has REST keys with permissions, segments ([Workspace.AddSegment]), and campaigns and Canvases that the
+// API can trigger ([Workspace.AddCampaign], [Workspace.AddCanvas]). A segment is evaluated by package segment on the
+// profiles and cohorts as they are when somebody asks.
+//
+// # Calls
+//
+// The [Operation] values list the paths that are served. REST calls are let in by a bearer key of the workspace with the
+// permission of the path. They list and show segments, send, export users by their IDs, and lead the lives of users over the wire: track,
+// aliases, identify, merge, delete, renaming of external IDs. A send reaches nobody, of course: who would have been reached is
+// in [Workspace.Sends].
+//
 // # Rules
 //
-// All documented rules and limits of the two cohort paths are enforced: the fields of the bodies, 1,000 identifiers a
-// request, 4 MB, the causes of a 401, the content type, and 250,000 requests a clock hour, told in the rate-limit
-// headers of every answer. What Braze does not document is an [Option], whose default is the reading for which there is
+// All documented rules and limits are enforced: the fields of the bodies, 1,000 identifiers a cohort request and 50 a
+// call, 4 MB, the causes of a 401, permissions, the content type, and the rate limits, told in the headers of every
+// answer. What Braze does not document is an [Option], whose default is the reading for which there is
 // most evidence. Identifiers that match no profile are skipped in silence on the wire; [Cohort] lists them with a
 // [SkipReason].
 //
@@ -46,11 +67,13 @@
 //	server.Inject(brazetest.Users().Nth(3), brazetest.AppliedThenLost())
 //	server.Inject(brazetest.Users(), brazetest.LockedOnOverlap()).Always()
 //	server.Inject(brazetest.AnyRequest(), brazetest.Status(503)).Times(2)
+//	server.Inject(brazetest.To(brazetest.ListSegments), brazetest.HTML(502))
+//	server.Inject(brazetest.ToSends(), brazetest.AppliedThenLost())
 //
 // # Inspection
 //
-// [Workspace.Cohort], [Workspace.Profiles], [Workspace.DropDown], [Workspace.MaxOverlap], [Server.Requests] and
-// [Server.Counters] return copies, in an order that does not depend on chance. The request log holds neither secrets
+// [Workspace.Cohort], [Workspace.Profiles], [Workspace.DropDown], [Workspace.SegmentMembers], [Workspace.View],
+// [Workspace.Sends], [Workspace.MaxOverlap], [Server.Requests] and [Server.Counters] return copies, in an order that does not depend on chance. The request log holds neither secrets
 // nor the identifiers of users; [Server.Changes] has the latter, if [KeepIdentifiers] is set. A client that has an
 // answer finds the request in the log.
 //
@@ -63,8 +86,9 @@
 //
 // What is known to differ from Braze, and what is our own choice because nothing is documented:
 //
-//   - Only the cohort paths are served so far. Every other path, and a trailing slash, is a 404; another method than
-//     POST is a 405.
+//   - Of the REST API only the calls of [Operation] are served: no lists of campaigns and Canvases, no analytics, no
+//     export of a segment, no schedules, no /sends/id/create. Every other path, and a trailing slash, is a 404 unless
+//     [DenyUnknownPaths]; another method is a 405.
 //   - The wording of error messages is the fake's own. The words by which causes are told apart are the documented
 //     ones.
 //   - An unknown partner slug is a 401 "Unauthorized access". Slugs are compared byte for byte.
@@ -80,8 +104,25 @@
 //   - Changes are matched when they are accepted; with [PropagationDelay], a profile that appears later does not catch
 //     up.
 //   - Nothing locks a cohort, and no answer has a Retry-After, unless a fault does it.
-//   - Merging follows the lifecycle and merge pages where Braze's pages contradict each other. Only identifiers and
-//     memberships are merged, at once.
+//   - Merging follows the lifecycle and merge pages where Braze's pages contradict each other.
+//   - REST keys have no IP allow-list. No other field than those documented is looked at; null is as good as absent, and a
+//     duplicate field counts as given last.
+//   - All POST calls answer 201 but merge, which answers 202, and does its work at once; GET calls answer 200. An empty
+//     batch is a 400. Where a call draws on two rate limits, the headers are those of the tighter one. Limits by the
+//     minute reset on the clock minute, and so on.
+//   - A call with a Connected Audience counts as a broadcast, even to recipients, who must be in the audience. An audience with a regular
+//     expression that Go cannot run is a 400, as is one that breaks a rule of package segment.
+//   - Who is reached follows the target audience alone; subscriptions only count in /messages/send, by the channels of its
+//     messages, and unknown ones as subscribed. Frequency caps, devices, addresses and the content of messages are not
+//     looked at; nor are message variants and attachments. A send_id need not have been created.
+//   - A user in several target segments must be in all of them. Archived and paused campaigns accept triggers as Canvases do.
+//   - Of the default attributes only e-mail, phone and the two subscriptions are kept, of events and purchases nothing.
+//     Nested custom attributes, and arrays of anything but strings, are left out in silence; lengths of attributes are not
+//     limited. An app has no sessions to count: a profile names its apps, and one time for all of them.
+//   - /users/track answers 201 with minor errors even if no object is good. /users/alias/* and /users/identify count every
+//     item, /users/delete the profiles it found. An export lists unknown aliases as "label:name".
+//   - /users/identify takes over devices too. /users/identify and /users/merge fill in what is missing as one, and sum
+//     nothing up.
 //   - There is no TLS: in memory, https URLs are served as well, but nothing is encrypted. HTTP/2 is not spoken.
 //   - Partner keys differ from instance to instance unless [OneKeyFor] joins some. The format of keys is made up.
 package brazetest

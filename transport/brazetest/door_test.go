@@ -291,6 +291,9 @@ func TestStartErrors(t *testing.T) {
 		"success":     brazetest.Success(404, ""),
 		"order":       brazetest.ApplyChanges(9),
 		"rate limit":  brazetest.RateLimit(0),
+		"of a call":   brazetest.RateLimitOf(brazetest.ListSegments, 0),
+		"of no call":  brazetest.RateLimitOf(brazetest.OtherPath, 1),
+		"broadcasts":  brazetest.BroadcastLimit(1, 0),
 		"propagation": brazetest.PropagationDelay(-1),
 	} {
 		if _, err := brazetest.Start(opt); err == nil || !strings.HasPrefix(err.Error(), "brazetest: start: ") {

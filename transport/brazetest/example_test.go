@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/cohortkit/cohortkit/segment"
 	"github.com/cohortkit/cohortkit/transport/brazetest"
 )
 
@@ -107,6 +108,116 @@ func ExampleServer_Inject() {
 	// 401 Unauthorized
 	// 2 0
 	// [1 of 1 left: dropped connection, applied, on cohort naming]
+}
+
+// A marketer builds a segment on an imported cohort and picks it as the target of a campaign; the customer's server triggers the
+// campaign, and the fake tells who would have got it.
+func ExampleWorkspace_AddCampaign() {
+	server, err := brazetest.Start()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer server.Close()
+	partner := server.AddPartner("tinyclues", "Tinyclues")
+	workspace := server.AddWorkspace("acme")
+	workspace.Enable(partner)
+	importKey := workspace.GenerateKey(partner)
+	for _, p := range []brazetest.Profile{{ExternalID: "u-17"}, {ExternalID: "u-18"}, {ExternalID: "u-19"}} {
+		if _, err := workspace.AddProfile(p); err != nil {
+			fmt.Println(err)
+			return
+		}
+	}
+
+	spring, err := segment.New(segment.Cohort("Tinyclues").Includes("Spring sale"))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(spring)
+	target := workspace.AddSegment("Spring", spring)
+	campaign := workspace.AddCampaign("Spring mail", brazetest.TargetSegment(target))
+	restKey := workspace.GenerateRESTKey("campaigns.trigger.send")
+
+	post := func(path, body string) {
+		req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, "https://rest.fra-01.braze.eu"+path, strings.NewReader(body))
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Authorization", "Bearer "+restKey.Reveal()) // a cohort request does not look at it
+		resp, err := server.Client().Do(req)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		_ = resp.Body.Close()
+		fmt.Println(path, resp.StatusCode)
+	}
+	secrets := fmt.Sprintf(`"partner_api_key":%q,"client_secret":%q`, partner.Key("EU-01").Reveal(), importKey.Reveal())
+	post("/partners/tinyclues/cohorts", `{`+secrets+`,"cohort_id":"camp-481","name":"Spring sale","created_at":"2025-03-02T08:15:00Z"}`)
+	post("/partners/tinyclues/cohorts/users", `{`+secrets+`,"cohort_id":"camp-481","cohort_changes":[{"user_ids":["u-17","u-19"]}]}`)
+	post("/campaigns/trigger/send", fmt.Sprintf(`{"campaign_id":%q,"broadcast":true}`, campaign))
+	post("/campaigns/trigger/send", fmt.Sprintf(`{"campaign_id":%q,"recipients":[{"external_user_id":"u-18"}]}`, campaign))
+
+	for _, send := range workspace.Sends() {
+		fmt.Println("reached", send.ExternalIDs())
+		for _, m := range send.Missed {
+			fmt.Println("missed recipient", m.Recipient, m.Reason)
+		}
+	}
+	// Output:
+	// Apps: all apps
+	// Filter group 1
+	//     Tinyclues Cohorts includes "Spring sale"
+	// /partners/tinyclues/cohorts 201
+	// /partners/tinyclues/cohorts/users 201
+	// /campaigns/trigger/send 201
+	// /campaigns/trigger/send 201
+	// reached [u-17 u-19]
+	// reached []
+	// missed recipient 0 not in the target audience
+}
+
+// The members of a marketer's segment follow the profiles. View shows what its filters see of one.
+func ExampleWorkspace_AddSegment() {
+	server, err := brazetest.Start()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer server.Close()
+	workspace := server.AddWorkspace("acme")
+	gold := map[string]segment.Value{"tier": segment.StringValue("gold")}
+	for _, p := range []brazetest.Profile{
+		{ExternalID: "u-17", Attributes: gold, EmailSubscription: segment.OptedIn},
+		{ExternalID: "u-18", Attributes: gold, EmailSubscription: segment.Unsubscribed},
+		{ExternalID: "u-19"},
+	} {
+		if _, err := workspace.AddProfile(p); err != nil {
+			fmt.Println(err)
+			return
+		}
+	}
+	reachable, err := segment.New(
+		segment.StringAttribute("tier").Equals("gold"),
+		segment.Exclude(segment.EmailSubscription().Is(segment.Unsubscribed)),
+	)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	id := workspace.AddSegment("Gold by mail", reachable)
+	for _, member := range workspace.SegmentMembers(id) {
+		fmt.Println("in:", member.ExternalID)
+		view, _ := workspace.View(member.BrazeID)
+		fmt.Println("segments:", view.Segments)
+	}
+	// Output:
+	// in: u-17
+	// segments: [Gold by mail]
 }
 
 // The life of a profile goes on while it is in cohorts.

@@ -105,7 +105,7 @@ func (e *exchange) arrive() {
 	}
 	method := endpoints[op].method
 	switch {
-	case op == OtherPath && s.cfg.denyUnknown && s.findRESTKey(r.Header) != nil:
+	case op == OtherPath && served && s.cfg.denyUnknown && s.findRESTKey(r.Header) != nil:
 		e.refuse(http.StatusForbidden, accessDenied)
 	case op == OtherPath || !served:
 		e.refuse(http.StatusNotFound, "no such endpoint")

@@ -16,6 +16,12 @@ const (
 	// MaxIdentifiers is how many identifiers one users request may hold, over all kinds and all change objects.
 	MaxIdentifiers = 1000
 
+	// MaxUsers is how many users one REST call may name, and how many recipients a send may have.
+	MaxUsers = 50
+
+	// MaxTracked is how many objects a call of /users/track may have, over all its arrays.
+	MaxTracked = 75
+
 	// MaxBodyBytes is how long a body may be. The limits page of Braze says 4 MB; the fake takes the smaller reading of that.
 	MaxBodyBytes = 4_000_000
 
@@ -56,6 +62,7 @@ type config struct {
 	early        bool // onboarded before fields_to_export was required
 	denyUnknown  bool
 	blocked      []string // external IDs
+	invalid      []error  // what the options found wrong by themselves
 
 	semantics       segment.Semantics
 	propagation     time.Duration
@@ -67,17 +74,12 @@ func defaultConfig() config {
 }
 
 func (c *config) validate() error {
-	var errs []error
+	errs := c.invalid
 	if c.successStatus < 200 || c.successStatus > 299 {
 		errs = append(errs, fmt.Errorf("the success status %d is no 2xx: use 200, 201 or 202", c.successStatus))
 	}
 	if c.order > RemovalsFirst {
 		errs = append(errs, errors.New("unknown change order: use InOrder, AddsFirst or RemovalsFirst"))
-	}
-	for _, size := range c.limits {
-		if size < 0 {
-			errs = append(errs, errors.New("a rate limit below 1 lets nothing through: use 1 or more"))
-		}
 	}
 	if c.propagation < 0 {
 		errs = append(errs, errors.New("the propagation delay is negative: use 0 or more"))
@@ -174,40 +176,44 @@ func CheckBodyFirst() Option { return option(func(c *config) { c.bodyFirst = tru
 func CountRefused() Option { return option(func(c *config) { c.countRefused = true }) }
 
 // RateLimit sets how many cohort requests each clock hour allows. Default: [DefaultRateLimit]. At least 1.
-func RateLimit(requests int) Option { return RateLimitOf(ChangeUsers, requests) }
+func RateLimit(requests int) Option {
+	return option(func(c *config) { c.limit(cohortBucket, requests) })
+}
 
 // RateLimitOf sets how many requests the rate limit of an operation allows in its window, which stays as long as it is.
 // Operations that share a limit share the change. At least 1. The defaults are those of Braze's limits page, for each
 // workspace: 250,000 in an hour, shared, for all that have none of their own; 20,000 in a minute, shared, for aliases,
 // identify, merge and delete; 1,000 in a minute each to rename and to remove external IDs; 3,000 in three seconds for
-// track. An export of users has 250 in a minute, or 40 in a second if it states fields_to_export and leaves out campaigns_received and
-// canvases_received; RateLimitOf changes both.
+// track. An export of users has 250 in a minute, or 40 in a second if it states fields_to_export and leaves out
+// campaigns_received and canvases_received; RateLimitOf changes both.
 func RateLimitOf(o Operation, requests int) Option {
 	return option(func(c *config) {
-		size := requests
-		if size < 1 {
-			size = -1 // 0 is the default
-		}
 		if o == OtherPath || int(o) >= len(endpoints) {
-			return // nothing draws on it
+			c.invalid = append(c.invalid, errors.New("a path that is not served has no rate limit: name an operation"))
+			return
 		}
-		c.limits[endpoints[o].bucket] = size
+		c.limit(endpoints[o].bucket, requests)
 		if o == ExportUsers {
-			c.limits[narrowExportBucket] = size
+			c.limit(narrowExportBucket, requests)
 		}
 	})
 }
 
 // BroadcastLimit sets how many broadcasts a minute a workspace may send in all, and to each unique audience: the same
-// campaign or Canvas, segment, and Connected Audience. Default: 250 and 10. At least 1 each. An older revision of the limits page has the
-// first alone.
+// campaign or Canvas, segment, and Connected Audience. Default: 250 and 10. At least 1 each. An older revision of the
+// limits page has the first alone.
 func BroadcastLimit(requests, perAudience int) Option {
 	return option(func(c *config) {
-		c.limits[broadcastBucket], c.limits[audienceBucket] = requests, perAudience
-		if requests < 1 || perAudience < 1 {
-			c.limits[broadcastBucket] = -1
-		}
+		c.limit(broadcastBucket, requests)
+		c.limit(audienceBucket, perAudience)
 	})
+}
+
+func (c *config) limit(b bucket, requests int) {
+	c.limits[b] = requests
+	if requests < 1 {
+		c.invalid = append(c.invalid, fmt.Errorf("a rate limit of %d lets nothing through: use 1 or more", requests))
+	}
 }
 
 // EarlyOnboarding makes the workspaces those of customers that Braze onboarded before 22 August 2024: an export of users need

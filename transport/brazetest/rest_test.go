@@ -66,9 +66,9 @@ func (r reply) wants(tb testing.TB, status int, body string) {
 func fill(body string, pairs ...string) string { return strings.NewReplacer(pairs...).Replace(body) }
 
 // springSegment is the segment of the cohort that helpers of world name "Spring sale".
-func springSegment(tb testing.TB, opts ...segment.Option) *segment.Segment {
+func springSegment(tb testing.TB) *segment.Segment {
 	tb.Helper()
-	s, err := segment.New(segment.Cohort("Tinyclues").Includes("Spring sale"), opts...)
+	s, err := segment.New(segment.Cohort("Tinyclues").Includes("Spring sale"))
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -15,7 +15,7 @@ import (
 type restKey struct {
 	workspace   *Workspace
 	fingerprint string
-	permissions []string // nil for all
+	permissions []string // none for all
 }
 
 // GenerateRESTKey creates a REST API key of the workspace with these permissions, as the dashboard does under APIs and
@@ -83,5 +83,5 @@ func (s *Server) findRESTKey(h http.Header) *restKey {
 }
 
 func (k *restKey) may(permission string) bool {
-	return k.permissions == nil || slices.Contains(k.permissions, permission)
+	return len(k.permissions) == 0 || slices.Contains(k.permissions, permission)
 }

@@ -144,16 +144,17 @@ func (w *Workspace) View(brazeID string) (segment.Profile, bool) {
 	}
 	l := w.lens()
 	l.look(p)
+	var in []string
 	for _, s := range w.segments {
-		if len(s.nested) == 0 && l.in(s) {
-			l.member = append(l.member, s.name)
+		if len(s.nested) == 0 && l.in(s) { // only such segments can be asked for
+			in = append(in, s.name)
 		}
 	}
-	l.seen.Segments = l.member
-	shown := w.show(p) // copies
-	l.seen.Attributes, l.seen.Apps = shown.Attributes, shown.Apps
-	l.seen.DeprecatedExternalIDs, l.seen.DeviceIDs = shown.DeprecatedExternalIDs, shown.DeviceIDs
-	return l.seen, true
+	view, shown := l.seen, w.show(p) // the latter is a copy
+	view.Segments = in
+	view.DeprecatedExternalIDs, view.DeviceIDs = shown.DeprecatedExternalIDs, shown.DeviceIDs
+	view.Attributes, view.Apps = shown.Attributes, shown.Apps
+	return view, true
 }
 
 // lens shows profiles to filters, one after the other, as they are at one moment. The workspace's lock is held as long as it is used.
@@ -162,7 +163,6 @@ type lens struct {
 	at        time.Time
 	cohorts   []namedCohort
 	seen      segment.Profile
-	member    []string
 }
 
 type namedCohort struct {

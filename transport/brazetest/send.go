@@ -1,6 +1,7 @@
 package brazetest
 
 import (
+	"cmp"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -296,6 +297,7 @@ func (w *Workspace) sendToRecipients(d *dispatch) {
 		found[i] = d.recipients[i].find(w)
 	}
 	l := w.lens()
+	var reached []int
 	for i, p := range found {
 		var reason MissReason
 		switch {
@@ -307,19 +309,16 @@ func (w *Workspace) sendToRecipients(d *dispatch) {
 			l.look(p)
 			reason = d.miss(l, p)
 		}
-		if reason != 0 {
+		if reason == 0 {
+			reached = append(reached, i)
+		} else {
 			d.Missed = append(d.Missed, Missed{Recipient: i, Reason: reason})
-			continue
-		}
-		d.reach(w, p, &d.recipients[i])
-	}
-	order := make(map[string]int32, len(found))
-	for _, p := range found {
-		if p != nil {
-			order[w.brazeID(p.index)] = p.index
 		}
 	}
-	slices.SortFunc(d.Reached, func(a, b Reached) int { return int(order[a.BrazeID] - order[b.BrazeID]) })
+	slices.SortFunc(reached, func(a, b int) int { return cmp.Compare(found[a].index, found[b].index) })
+	for _, i := range reached {
+		d.reach(w, found[i], &d.recipients[i])
+	}
 }
 
 // miss returns why the user that the lens looks at is not reached, or 0.

@@ -8,9 +8,6 @@ import (
 	"github.com/cohortkit/cohortkit/segment"
 )
 
-// MaxTracked is how many objects a call of /users/track may have, over all its arrays.
-const MaxTracked = 75
-
 // Lengths in bytes that /users/track enforces.
 const (
 	maxExternalID = 987
@@ -178,14 +175,11 @@ func stateText(s segment.Subscription) string {
 // standard reports whether a field of an attributes object is no custom attribute.
 func standard(name string) bool {
 	switch name {
-	case "external_id", "user_alias", "braze_id", "_update_existing_only", "push_token_import", "push_tokens",
-		"email", "phone", "email_subscribe", "push_subscribe", "email_open_tracking_disabled", "email_click_tracking_disabled",
-		"first_name", "last_name", "country", "current_location", "date_of_first_session", "date_of_last_session", "dob", "facebook",
-		"gender", "home_city", "image_url", "language", "marked_email_as_spam_at", "subscription_groups", "time_zone", "twitter",
-		"subscription_group_id", "subscription_state":
+	case "external_id", "user_alias", "braze_id", "_update_existing_only", "push_tokens", "email", "phone", "email_subscribe", "push_subscribe",
+		"first_name", "last_name", "dob", "home_city", "country", "language", "time_zone", "gender":
 		return true
 	}
-	return strings.HasPrefix(name, "_")
+	return false
 }
 
 // setAttributes sets what an attributes object says. What the fake does not know of is left out.

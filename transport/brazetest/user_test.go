@@ -223,7 +223,7 @@ func TestAttributes(t *testing.T) {
 		{"raised", `"tier":{"inc":-2}`, `5`},
 		{"added to what is no array", `"tier":{"add":["a"]}`, `5`},
 		{"boolean", `"tier":true`, `true`},
-		{"time", `"tier":"2025-03-02T08:15:00+00:00"`, `"2025-03-02T08:15:00Z"`},
+		{"time", `"tier":"2025-03-02T08:15:00+00:00"`, `"2025-03-02T08:15:00+00:00"`},
 		{"array", `"tier":["a","b","a"]`, `["a","b"]`},
 		{"added", `"tier":{"add":["b","c"]}`, `["a","b","c"]`},
 		{"removed", `"tier":{"remove":["a","x"]}`, `["b","c"]`},

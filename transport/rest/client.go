@@ -76,7 +76,7 @@ type answer interface {
 func (c *Client) read(ctx context.Context, req transport.Request, into answer) error {
 	req.Bearer, req.Repeat, req.MaxAnswer = c.key, transport.RepeatSafe, maxAnswer
 	req.Accept = func(a transport.Answer) error {
-		if errs := minorErrors(a.Body); len(errs) > 0 {
+		if a.ListsErrors {
 			return &AnswerError{Field: "errors", Problem: "is not empty, so the answer may be incomplete"}
 		}
 		return decode(a.Body, into)
@@ -107,7 +107,10 @@ func encode(body any) ([]byte, error) {
 		return nil, &InvalidError{Field: "request", Problem: "cannot be encoded as JSON", Next: "use values that encoding/json takes: no functions, channels or NaN"}
 	}
 	if len(text) > maxRequest {
-		return nil, &InvalidError{Field: "request", Problem: fmt.Sprintf("is %d bytes long, more than the documented 4 MB", len(text)), Next: "send shorter properties or fewer recipients at a time"}
+		return nil, &InvalidError{
+			Field: "request", Problem: fmt.Sprintf("is %d bytes long, more than the documented 4 MB", len(text)),
+			Next: "send shorter properties or fewer recipients at a time",
+		}
 	}
 	return text, nil
 }

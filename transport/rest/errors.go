@@ -3,7 +3,6 @@ package rest
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/cohortkit/cohortkit/identity"
 	"github.com/cohortkit/cohortkit/internal/text"
@@ -49,11 +48,7 @@ func (e *FindError) Error() string {
 	if len(e.Found) == 0 {
 		return fmt.Sprintf("rest: find segment: no segment is named %q: compare the name in the dashboard, byte for byte; archived segments are not listed", e.Name)
 	}
-	ids := make([]string, len(e.Found))
-	for i, s := range e.Found {
-		ids[i] = s.ID
-	}
-	return fmt.Sprintf("rest: find segment: %d segments are named %q: use the ID of one of %s, or rename the others", len(e.Found), e.Name, strings.Join(ids, ", "))
+	return fmt.Sprintf("rest: find segment: %d segments are named %q: choose one of Found and use its ID, or rename the others", len(e.Found), e.Name)
 }
 
 // Is matches [ErrSegmentNotFound] or [ErrSegmentAmbiguous].

@@ -156,7 +156,7 @@ func ExampleClient_ExportUsers() {
 
 	export, err := client.ExportUsers(context.Background(),
 		rest.ByID(identity.ExternalID("u-17"), identity.Alias{Label: "crm", Name: "c-90"}.ID(), identity.ExternalID("u-99")),
-		rest.ExternalID, rest.CustomAttributes, rest.EmailSubscribe)
+		rest.FieldExternalID, rest.FieldCustomAttributes, rest.FieldEmailSubscribe)
 	if err != nil {
 		fmt.Println(err)
 		return

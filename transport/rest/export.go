@@ -122,7 +122,7 @@ func (a *exportAnswer) check() error {
 }
 
 // ExportUsers returns those of the users asked for who exist, with the given fields of their profiles, of which there must be one at least: the more fields, the
-// slower the endpoint. [CampaignsReceived] and [CanvasesReceived] have a much lower limit than all others; see [Limits].
+// slower the endpoint. [FieldCampaignsReceived] and [FieldCanvasesReceived] have a much lower limit than all others; see [Limits].
 //
 // It makes one request. The key needs the permission users.export.ids. Errors are an [*InvalidError], and those of [transport.Client.Do].
 func (c *Client) ExportUsers(ctx context.Context, users UserQuery, fields ...Field) (Export, error) {
@@ -131,7 +131,7 @@ func (c *Client) ExportUsers(ctx context.Context, users UserQuery, fields ...Fie
 		return Export{}, err
 	}
 	if len(fields) == 0 {
-		return Export{}, &InvalidError{Field: "fields", Problem: "must not be empty", Next: "name the fields to export, such as rest.ExternalID"}
+		return Export{}, &InvalidError{Field: "fields", Problem: "must not be empty", Next: "name the fields to export, such as rest.FieldExternalID"}
 	}
 	for i, f := range fields {
 		if err := checkText(fmt.Sprintf("fields[%d]", i), string(f), "leave it out"); err != nil {
@@ -152,7 +152,7 @@ func (c *Client) export(ctx context.Context, body exportBody) (Export, error) {
 		return Export{}, err
 	}
 	limiter := c.limits.Export
-	if slices.Contains(body.Fields, CampaignsReceived) || slices.Contains(body.Fields, CanvasesReceived) {
+	if slices.Contains(body.Fields, FieldCampaignsReceived) || slices.Contains(body.Fields, FieldCanvasesReceived) {
 		limiter = c.limits.ExportReceived
 	}
 	var got exportAnswer

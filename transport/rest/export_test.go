@@ -35,7 +35,7 @@ func TestExportOnTheWire(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			rt := following(answer(201, `{"message":"success","users":[]}`))
-			got, err := newClient(t, rt).ExportUsers(t.Context(), tt.query, rest.ExternalID, rest.Email)
+			got, err := newClient(t, rt).ExportUsers(t.Context(), tt.query, rest.FieldExternalID, rest.FieldEmail)
 			if err != nil || len(got.Users) != 0 || len(got.Unknown) != 0 {
 				t.Errorf("ExportUsers = %v, %v", got, err)
 			}
@@ -60,7 +60,7 @@ func TestExportedUsers(t *testing.T) {
 		odd = `{"braze_id":"5f0f","push_subscribe":7,"email_subscribe":"subscribed","custom_attributes":["a"],"apps":{"a":1},"novelty":{"b":2}}`
 	)
 	c := newClient(t, following(answer(200, `{"message":"success","users":[`+full+`,`+odd+`,{}],"invalid_user_ids":["u-99"]}`)))
-	got, err := c.ExportUsers(t.Context(), rest.ByID(u17), rest.ExternalID)
+	got, err := c.ExportUsers(t.Context(), rest.ByID(u17), rest.FieldExternalID)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,18 +113,18 @@ func TestExportFails(t *testing.T) {
 		fields []rest.Field
 		want   string // the field of an InvalidError
 	}{
-		{"no query", rest.UserQuery{}, []rest.Field{rest.Email}, "query"},
-		{"no IDs", rest.ByID(), []rest.Field{rest.Email}, "IDs"},
-		{"51 IDs", rest.ByID(ids...), []rest.Field{rest.Email}, "IDs"},
-		{"an empty ID", rest.ByID(u17, identity.ExternalID("")), []rest.Field{rest.Email}, "IDs[1]"},
-		{"zero ID", rest.ByID(identity.ID{}), []rest.Field{rest.Email}, "IDs[0]"},
-		{"two devices", rest.ByID(phone, identity.DeviceID("tablet")), []rest.Field{rest.Email}, "IDs[0]"},
-		{"a device beside others", rest.ByID(u17, phone), []rest.Field{rest.Email}, "IDs[1]"},
-		{"no e-mail", rest.ByEmail(""), []rest.Field{rest.Email}, "e-mail address"},
-		{"no phone", rest.ByPhone("\n"), []rest.Field{rest.Email}, "phone number"},
-		{"no Braze ID", rest.ByBrazeID(""), []rest.Field{rest.Email}, "Braze ID"},
+		{"no query", rest.UserQuery{}, []rest.Field{rest.FieldEmail}, "query"},
+		{"no IDs", rest.ByID(), []rest.Field{rest.FieldEmail}, "IDs"},
+		{"51 IDs", rest.ByID(ids...), []rest.Field{rest.FieldEmail}, "IDs"},
+		{"an empty ID", rest.ByID(u17, identity.ExternalID("")), []rest.Field{rest.FieldEmail}, "IDs[1]"},
+		{"zero ID", rest.ByID(identity.ID{}), []rest.Field{rest.FieldEmail}, "IDs[0]"},
+		{"two devices", rest.ByID(phone, identity.DeviceID("tablet")), []rest.Field{rest.FieldEmail}, "IDs[0]"},
+		{"a device beside others", rest.ByID(u17, phone), []rest.Field{rest.FieldEmail}, "IDs[1]"},
+		{"no e-mail", rest.ByEmail(""), []rest.Field{rest.FieldEmail}, "e-mail address"},
+		{"no phone", rest.ByPhone("\n"), []rest.Field{rest.FieldEmail}, "phone number"},
+		{"no Braze ID", rest.ByBrazeID(""), []rest.Field{rest.FieldEmail}, "Braze ID"},
 		{"no fields", rest.ByID(u17), nil, "fields"},
-		{"an empty field", rest.ByID(u17), []rest.Field{rest.Email, ""}, "fields[1]"},
+		{"an empty field", rest.ByID(u17), []rest.Field{rest.FieldEmail, ""}, "fields[1]"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -153,7 +153,7 @@ func TestExportFails(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				rt := following(tt.step)
-				_, err := newClient(t, rt).ExportUsers(t.Context(), rest.ByID(u17), rest.ExternalID)
+				_, err := newClient(t, rt).ExportUsers(t.Context(), rest.ByID(u17), rest.FieldExternalID)
 				if !errors.Is(err, tt.want) || len(rt.seen()) != tt.attempts {
 					t.Errorf("error %v after %d attempts, want %v after %d", err, len(rt.seen()), tt.want, tt.attempts)
 				}

@@ -30,7 +30,7 @@ type Limits struct {
 	Shared         transport.Limiter // everything but the following; default [RequestsPerHour]
 	Broadcast      transport.Limiter // sends that name no users; default [BroadcastsPerMinute]
 	Export         transport.Limiter // exports of users, and look-ups; default [ExportsPerSecond]
-	ExportReceived transport.Limiter // exports with [CampaignsReceived] or [CanvasesReceived]; default [ExportsOfReceivedPerMinute]
+	ExportReceived transport.Limiter // exports with [FieldCampaignsReceived] or [FieldCanvasesReceived]; default [ExportsOfReceivedPerMinute]
 }
 
 func (l Limits) withDefaults() (Limits, error) {

@@ -14,7 +14,7 @@ import (
 const lookupsInFlight = 8
 
 // lookupFields is what matching needs, and what tells one profile from another.
-var lookupFields = [...]Field{ExternalID, UserAliases, BrazeID, Devices}
+var lookupFields = [...]Field{FieldExternalID, FieldUserAliases, FieldBrazeID, FieldDevices}
 
 // LookUp returns the profiles of all users with any of these identifiers, each profile once, with what matching needs and nothing else. An identifier that
 // nobody has yields none.

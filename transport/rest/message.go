@@ -36,9 +36,9 @@ type SubscriptionState string
 
 // The states.
 const (
-	OptedIn    SubscriptionState = "opted_in"   // only those who said yes
-	Subscribed SubscriptionState = "subscribed" // those too who said nothing; the default
-	All        SubscriptionState = "all"        // those too who said no
+	StateOptedIn    SubscriptionState = "opted_in"   // only those who said yes
+	StateSubscribed SubscriptionState = "subscribed" // those too who said nothing; the default
+	StateAll        SubscriptionState = "all"        // those too who said no
 )
 
 // MessageOption is an option of [Client.SendMessages]. The order of options does not matter, and each is given at most once.
@@ -48,13 +48,13 @@ type messageOptionFunc func(*messageBody) error
 
 func (f messageOptionFunc) applyMessage(b *messageBody) error { return f(b) }
 
-// WithRecipientState sets which subscription state a user must have. Default [Subscribed].
+// WithRecipientState sets which subscription state a user must have. Default [StateSubscribed].
 func WithRecipientState(s SubscriptionState) MessageOption {
 	return messageOptionFunc(func(b *messageBody) error {
 		switch s {
-		case OptedIn, Subscribed, All:
+		case StateOptedIn, StateSubscribed, StateAll:
 		default:
-			return &InvalidError{Field: "WithRecipientState", Problem: "has a value that is not known", Next: "use OptedIn, Subscribed or All"}
+			return &InvalidError{Field: "WithRecipientState", Problem: "has a value that is not known", Next: "use StateOptedIn, StateSubscribed or StateAll"}
 		}
 		if b.RecipientState != "" {
 			return twice("WithRecipientState")

@@ -69,6 +69,23 @@ type sendAnswer struct {
 	DispatchID string `json:"dispatch_id"`
 	SendID     string `json:"send_id"`
 	Notice     string `json:"notice"`
+
+	Errors json.RawMessage `json:"errors"`
+}
+
+// minorErrors lists the errors: texts, or JSON where an error is something else.
+func (a *sendAnswer) minorErrors() []string {
+	var entries []json.RawMessage
+	if json.Unmarshal(a.Errors, &entries) != nil {
+		entries = []json.RawMessage{a.Errors} // not in a list
+	}
+	all := make([]string, len(entries))
+	for i, entry := range entries {
+		if json.Unmarshal(entry, &all[i]) != nil {
+			all[i] = string(entry)
+		}
+	}
+	return all
 }
 
 func (a *sendAnswer) queued() bool { return a.Message == "queued" }
@@ -111,35 +128,10 @@ func (c *Client) send(ctx context.Context, req transport.Request, body sendBody)
 	receipt := Receipt{
 		DispatchID: req.Scrub(got.DispatchID), SendID: req.Scrub(got.SendID), Notice: req.Scrub(got.Notice), Queued: got.queued(), Attempts: ans.Attempts,
 	}
-	for _, minor := range minorErrors(ans.Body) {
-		receipt.MinorErrors = append(receipt.MinorErrors, req.Scrub(minor))
+	if ans.ListsErrors {
+		for _, entry := range got.minorErrors() {
+			receipt.MinorErrors = append(receipt.MinorErrors, req.Scrub(entry))
+		}
 	}
 	return receipt, nil
-}
-
-// minorErrors lists what an answer has under errors: texts, or JSON where it is something else.
-func minorErrors(body []byte) []string {
-	var answer struct {
-		Errors json.RawMessage `json:"errors"`
-	}
-	if json.Unmarshal(body, &answer) != nil {
-		return nil
-	}
-	var entries []json.RawMessage
-	if json.Unmarshal(answer.Errors, &entries) != nil {
-		entries = []json.RawMessage{answer.Errors} // no list, or nothing at all
-	}
-	var all []string
-	for _, entry := range entries {
-		var text string
-		if json.Unmarshal(entry, &text) != nil {
-			text = string(entry)
-		}
-		switch text {
-		case "", "null", "{}", "[]":
-		default:
-			all = append(all, text)
-		}
-	}
-	return all
 }

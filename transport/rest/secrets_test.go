@@ -103,7 +103,7 @@ func everyCall(t *testing.T) map[string]func(context.Context, *rest.Client) erro
 		"IDs": rest.ByID(u17, crm90), "device": rest.ByID(phone), "e-mail": rest.ByEmail("a@b.example"), "phone": rest.ByPhone("+33123456789"), "Braze ID": rest.ByBrazeID("5f0e"),
 	} {
 		calls["ExportUsers by "+name] = func(ctx context.Context, c *rest.Client) error {
-			_, err := c.ExportUsers(ctx, query, rest.ExternalID)
+			_, err := c.ExportUsers(ctx, query, rest.FieldExternalID)
 			return err
 		}
 	}
@@ -171,7 +171,7 @@ func TestValuesKeepSecrets(t *testing.T) {
 	export := `{"users":[{"external_id":"u-17","braze_id":"5f0e","user_aliases":[{"alias_name":"c-90","alias_label":"crm"}],"custom_attributes":{"discount":"gold"},
 		"devices":[{"device_id":"phone-of-u-17"}],"email":"a@b.example"}],"invalid_user_ids":["u-17"]}`
 	c := newClient(t, following(answer(200, export)))
-	got, err := c.ExportUsers(t.Context(), rest.ByID(u17), rest.ExternalID)
+	got, err := c.ExportUsers(t.Context(), rest.ByID(u17), rest.FieldExternalID)
 	if err != nil || len(got.Users) != 1 || len(got.Unknown) != 1 {
 		t.Fatalf("export %v, %v", got, err)
 	}

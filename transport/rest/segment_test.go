@@ -76,12 +76,16 @@ func TestSegmentsNewestFirst(t *testing.T) {
 // TestSegmentsEnd has sequences that end before the list does.
 func TestSegmentsEnd(t *testing.T) {
 	t.Parallel()
+	hundred := strings.Builder{}
+	for i := range 100 {
+		fmt.Fprintf(&hundred, `,{"id":"P-%d"}`, i)
+	}
 	numbered := func(r *http.Request) (*http.Response, error) { // another page for ever
 		var page int
 		if _, err := fmt.Sscan(r.URL.Query().Get("page"), &page); err != nil {
 			return nil, err
 		}
-		return answer(200, pageOf(page*100, page*100+100))(r)
+		return answer(200, `{"segments":[`+strings.ReplaceAll(hundred.String()[1:], "P", fmt.Sprint(page))+`]}`)(r)
 	}
 	tests := []struct {
 		name     string
@@ -167,7 +171,7 @@ func TestFindSegment(t *testing.T) {
 		{"on the third page", "Segment 249", step(workspace(250)), "id-249", nil, ""},
 		{"byte for byte", "Twins ", answer(200, twins), "b", nil, ""},
 		{"none", "Segment 250", step(workspace(250)), "", rest.ErrSegmentNotFound, `rest: find segment: no segment is named "Segment 250": compare the name in the dashboard, byte for byte; archived segments are not listed`},
-		{"several", "Twins", answer(200, twins), "", rest.ErrSegmentAmbiguous, `rest: find segment: 2 segments are named "Twins": use the ID of one of a, c, or rename the others`},
+		{"several", "Twins", answer(200, twins), "", rest.ErrSegmentAmbiguous, `rest: find segment: 2 segments are named "Twins": choose one of Found and use its ID, or rename the others`},
 		{"refused", "Twins", answer(403, ""), "", transport.ErrForbidden, "rest: list segments: page 0: transport: segments.list: 403 forbidden from EU-01 after 1 attempt; give the key the permission of this call, and check the path for a trailing slash"},
 		{"no name", "", answer(200, twins), "", nil, "rest: segment name must not be empty: give the name that the dashboard shows"},
 	}

@@ -60,9 +60,9 @@ func (t recipientsTarget) aim(b *triggerBody) error {
 func checkCount(field string, n int) error {
 	switch {
 	case n == 0:
-		return &InvalidError{Field: field, Problem: "must not be empty", Next: "name at least one user; to reach all, say so with another target"}
+		return &InvalidError{Field: field, Problem: "must not be empty", Next: "name at least one user"}
 	case n > MaxRecipients:
-		return &InvalidError{Field: field, Problem: fmt.Sprintf("are %d, more than the documented %d", n, MaxRecipients), Next: "send several times"}
+		return &InvalidError{Field: field, Problem: fmt.Sprintf("are %d, more than the documented %d", n, MaxRecipients), Next: "name fewer at a time"}
 	}
 	return nil
 }

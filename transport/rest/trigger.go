@@ -81,7 +81,10 @@ func twice(option string) error {
 func checkContext(field string, properties map[string]any) error {
 	text, err := json.Marshal(properties)
 	if err == nil && len(text) > MaxContext { // what cannot be encoded is found when the whole is
-		return &InvalidError{Field: field, Problem: fmt.Sprintf("are %d bytes of JSON, more than the documented 50 KB", len(text)), Next: "keep what is large out of the message"}
+		return &InvalidError{
+			Field: field, Problem: fmt.Sprintf("are %d bytes of JSON, more than the documented 50 KB", len(text)),
+			Next: "keep what is large out of the message",
+		}
 	}
 	return nil
 }

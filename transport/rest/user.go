@@ -16,23 +16,23 @@ type Field string
 
 // The documented fields that a cohort, a segment or a message may depend on. There is none for the cohorts that a user is in.
 const (
-	ExternalID        Field = "external_id"
-	UserAliases       Field = "user_aliases"
-	BrazeID           Field = "braze_id"
-	Devices           Field = "devices"
-	Email             Field = "email"
-	PushSubscribe     Field = "push_subscribe"
-	EmailSubscribe    Field = "email_subscribe"
-	CustomAttributes  Field = "custom_attributes"
-	Apps              Field = "apps"
-	CreatedAt         Field = "created_at"
-	RandomBucket      Field = "random_bucket"
-	CampaignsReceived Field = "campaigns_received"
-	CanvasesReceived  Field = "canvases_received"
+	FieldExternalID        Field = "external_id"
+	FieldUserAliases       Field = "user_aliases"
+	FieldBrazeID           Field = "braze_id"
+	FieldDevices           Field = "devices"
+	FieldEmail             Field = "email"
+	FieldPushSubscribe     Field = "push_subscribe"
+	FieldEmailSubscribe    Field = "email_subscribe"
+	FieldCustomAttributes  Field = "custom_attributes"
+	FieldApps              Field = "apps"
+	FieldCreatedAt         Field = "created_at"
+	FieldRandomBucket      Field = "random_bucket"
+	FieldCampaignsReceived Field = "campaigns_received"
+	FieldCanvasesReceived  Field = "canvases_received"
 )
 
-// User is a profile as [Client.ExportUsers] returns it, as far as the fields asked for go. What a profile does not have is left out of an export, as if it had not been
-// asked for.
+// User is a profile as [Client.ExportUsers] returns it, as far as the fields asked for go. What a profile does not have is left out of an export, as if it had
+// not been asked for.
 //
 // Its segment.Profile can be given to the filters of package segment. Cohorts and Segments are always empty there: no export tells them.
 //
@@ -89,29 +89,24 @@ func (u *User) UnmarshalJSON(data []byte) error {
 			}
 		}
 	}
-	u.Push, u.Email = u.subscription(PushSubscribe), u.subscription(EmailSubscribe)
+	u.Push, u.Email = u.subscription(FieldPushSubscribe), u.subscription(FieldEmailSubscribe)
 	u.Attributes = u.attributes()
 	u.apps()
 	return nil
 }
 
-func (u *User) subscription(field Field) segment.Subscription {
-	switch string(u.Fields[field]) {
-	case `"opted_in"`:
-		return segment.OptedIn
-	case `"subscribed"`:
-		return segment.Subscribed
-	case `"unsubscribed"`:
-		return segment.Unsubscribed
-	default:
-		return 0
+// subscription reads a state; one that nobody foresaw is not known.
+func (u *User) subscription(field Field) (state segment.Subscription) {
+	if json.Unmarshal(u.Fields[field], &state) != nil {
+		return segment.NotKnown
 	}
+	return state
 }
 
 // attributes reads the custom attributes one by one, so that one of a kind that nobody foresaw costs no other.
 func (u *User) attributes() map[string]segment.Value {
 	var raw map[string]json.RawMessage
-	if json.Unmarshal(u.Fields[CustomAttributes], &raw) != nil || len(raw) == 0 {
+	if json.Unmarshal(u.Fields[FieldCustomAttributes], &raw) != nil || len(raw) == 0 {
 		return nil
 	}
 	all := make(map[string]segment.Value, len(raw))
@@ -131,7 +126,7 @@ func (u *User) apps() {
 		Sessions *int   `json:"sessions"`
 		LastUsed any    `json:"last_used"`
 	}
-	if json.Unmarshal(u.Fields[Apps], &all) != nil {
+	if json.Unmarshal(u.Fields[FieldApps], &all) != nil {
 		return
 	}
 	for _, app := range all {
