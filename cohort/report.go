@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/cohortkit/cohortkit/identity"
+	"github.com/cohortkit/cohortkit/segment"
 	"github.com/cohortkit/cohortkit/transport"
 )
 
@@ -88,13 +89,13 @@ func (r Report) DataPoints() int {
 	return r.Adds.Accepted + r.Adds.Unknown + r.Removals.Accepted + r.Removals.Unknown
 }
 
-// Filter returns what the marketer picks in the dashboard to find the cohort, such as: Tinyclues Cohorts includes "Spring sale". It is empty where
-// the report has no name. A cohort shows there once it was named.
+// Filter returns what the marketer picks in the dashboard to find the cohort, such as: Tinyclues Cohorts includes "Spring sale". It is the text of
+// [segment.Cohort]'s filter, and empty where the report has no name. A cohort shows there once it was named.
 func (r Report) Filter() string {
 	if r.Name == "" {
 		return ""
 	}
-	return fmt.Sprintf("%s Cohorts includes %q", r.Partner, r.Name)
+	return segment.Cohort(r.Partner).Includes(r.Name).String()
 }
 
 // String returns the report in one line, without the counts that are 0.
