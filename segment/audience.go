@@ -80,5 +80,6 @@ func (a *ConnectedAudience) Filter() Filter { return Filter{a.rule.root} }
 // String returns the audience in the words of the dashboard, on one line.
 func (a *ConnectedAudience) String() string { return a.Filter().String() }
 
-// Match reports whether the profile is in the audience at that time; it must not be nil. It does not allocate. The error is an [*EvaluationError], the same for every profile.
+// Match reports whether the profile is in the audience at that time; it must not be nil. It does not allocate. The error is an [*EvaluationError], the
+// same for every profile.
 func (a *ConnectedAudience) Match(p *Profile, at time.Time) (bool, error) { return a.rule.match(p, at) }
