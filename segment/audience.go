@@ -64,7 +64,7 @@ func (a ConnectedAudience) MarshalJSON() ([]byte, error) {
 	return slices.Clone(a.json), nil
 }
 
-// UnmarshalJSON sets the audience, which nobody else may use yet, to what [ParseConnectedAudience] reads.
+// UnmarshalJSON sets the audience, which nobody else may use yet, to what [ParseConnectedAudience] reads without options.
 func (a *ConnectedAudience) UnmarshalJSON(data []byte) error {
 	parsed, err := ParseConnectedAudience(data)
 	if err != nil {
