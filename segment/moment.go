@@ -1,6 +1,9 @@
 package segment
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // instant is a point in time as a profile is compared with it: smaller and quicker than a time.Time.
 type instant struct {
@@ -39,14 +42,7 @@ func parseTime(s string) (time.Time, bool) {
 	}
 	rest := s[len(seconds):]
 	if rest[0] == '.' {
-		digits := 1
-		for digits < len(rest) && rest[digits] >= '0' && rest[digits] <= '9' {
-			digits++
-		}
-		if digits == 1 {
-			return time.Time{}, false
-		}
-		rest = rest[digits:]
+		rest = strings.TrimLeft(rest[1:], "0123456789") // package time refuses a fraction without a digit
 	}
 	layout := "2006-01-02T15:04:05Z07:00"
 	switch {
