@@ -28,16 +28,19 @@ type campaign struct {
 }
 
 // The campaigns of the story.
-var (
-	springSale = campaign{
+func springSale() campaign {
+	return campaign{
 		cohort.Cohort{ID: "camp-481", Name: "Spring sale, top 5%", CreatedAt: time.Date(2026, 3, 2, 8, 15, 0, 0, time.UTC)}, "campaigns/spring-sale.csv",
 	}
-	winBack = campaign{
+}
+
+func winBack() campaign {
+	return campaign{
 		cohort.Cohort{ID: "camp-502", Name: "Win-back, 90 days", CreatedAt: time.Date(2026, 3, 9, 7, 30, 0, 0, time.UTC)}, "campaigns/win-back.csv",
 	}
-)
+}
 
-func exported() []campaign { return []campaign{springSale, winBack} }
+func exported() []campaign { return []campaign{springSale(), winBack()} }
 
 // demo is the story, played against the fake in this process: step by step, from a key to the users whom a campaign reaches.
 type demo struct {

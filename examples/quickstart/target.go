@@ -21,10 +21,10 @@ func (d *demo) target(ctx context.Context) error {
 	}
 	readers, err := segment.New(
 		segment.And(
-			segment.Cohort(d.partner.Name()).Includes(springSale.cohort.Name),
+			segment.Cohort(d.partner.Name()).Includes(springSale().cohort.Name),
 			segment.EmailSubscription().IsNot(segment.Unsubscribed),
 		),
-		segment.Exclude(segment.Cohort(d.partner.Name()).Includes(winBack.cohort.Name)),
+		segment.Exclude(segment.Cohort(d.partner.Name()).Includes(winBack().cohort.Name)),
 	)
 	if err != nil {
 		return err
@@ -80,7 +80,7 @@ func (d *demo) estimate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	estimate, err := d.syncer.EstimateMatches(ctx, springSale.cohort.ID, client, cohort.SampleSize(sampled))
+	estimate, err := d.syncer.EstimateMatches(ctx, springSale().cohort.ID, client, cohort.SampleSize(sampled))
 	if err != nil {
 		return err
 	}

@@ -71,12 +71,26 @@ func checkXML(t *testing.T, name string) {
 	}
 }
 
+// TestUsers matches a few users. The benchmark itself fails if the two ways do not agree.
+func TestUsers(t *testing.T) { //nolint:paralleltest // what other tests allocate would be counted too
+	var out strings.Builder
+	if err := start(t.Context(), []string{"-users=20000", "-runs=2"}, &out, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"ten conditions over 20,000 users, 2 runs", "segment.Match", "conditions in Go"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("the output lacks %q:\n%s", want, out.String())
+		}
+	}
+}
+
 func TestStartErrors(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		arg, want string
 	}{
 		{"-sizes=10,x", `size "x" is no number from 1 to 1000000000`},
+		{"-users=-1", "-1 users is no number from 1 to 1000000000"},
 		{"-sizes=0", `size "0" is no number from 1 to 1000000000`},
 		{"-churn=0", "churn 0 is no share: use more than 0, and 1 at most"},
 		{"-runs=0", "0 runs are none: use 1 or more"},

@@ -35,6 +35,7 @@ type settings struct {
 	churn   float64
 	kind    kind
 	runs    int
+	users   int
 	only    []string
 	svg     string
 	dir     string
@@ -46,6 +47,9 @@ func start(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	s, err := parse(args, stderr)
 	if err != nil {
 		return err
+	}
+	if s.users > 0 {
+		return matchTable(stdout, s.users, s.runs)
 	}
 	b, err := newBench(s, stdout)
 	if err != nil {
@@ -62,6 +66,7 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 	flags.Float64Var(&s.churn, "churn", 0.01, "which `share` of them leaves, and as many enter")
 	flags.Var(&s.kind, "kind", "what the identifiers are: uuid or text")
 	flags.IntVar(&s.runs, "runs", 3, "how often each contender runs; the table has the medians")
+	flags.IntVar(&s.users, "users", 0, "instead, match a filter of ten conditions against so many `users`")
 	only := flags.String("only", "", "the `contenders` to run besides ours, with commas: sort, map, postgres, loop (default all)")
 	flags.StringVar(&s.svg, "svg", "", "where to draw the plot of seconds against size (default nowhere)")
 	flags.StringVar(&s.dir, "dir", os.TempDir(), "the `folder` in which to work; 10 million members need 2 GB, or 5 GB with PostgreSQL")
@@ -86,6 +91,9 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 	}
 	if s.runs < 1 {
 		return s, fmt.Errorf("%d runs are none: use 1 or more", s.runs)
+	}
+	if s.users < 0 || s.users > maxSize {
+		return s, fmt.Errorf("%d users is no number from 1 to %d", s.users, maxSize)
 	}
 	if *only != "" {
 		s.only = strings.Split(*only, ",")
