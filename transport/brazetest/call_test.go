@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -444,6 +445,62 @@ func TestCallLimits(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// TestRefusedCallsDrawOnNothing sends one call that is a 400, and looks at what remains.
+func TestRefusedCallsDrawOnNothing(t *testing.T) {
+	t.Parallel()
+	for want, opts := range map[int][]brazetest.Option{249_999: nil, 249_998: {brazetest.CountRefused()}} {
+		s := newScene(t, opts...)
+		s.send(t, "/segments/list?page=x", "")
+		if got := left(t, s.send(t, "/segments/list", "")); got[1] != want {
+			t.Errorf("remaining %d, want %d", got[1], want)
+		}
+	}
+}
+
+// TestCallsAtOnce sends while cohorts, profiles and segments change. The race detector looks on.
+func TestCallsAtOnce(t *testing.T) {
+	t.Parallel()
+	const rounds = 20
+	s := newScene(t)
+	calls := []func(i int) reply{
+		func(int) reply {
+			return s.send(t, "/canvas/trigger/send", `{"canvas_id":"CANVAS","recipients":[{"external_user_id":"u-17"}]}`)
+		},
+		func(int) reply {
+			return s.users(t, `[{"user_ids":["u-17","u-18"]},{"device_ids":["d-1"],"should_remove":true}]`)
+		},
+		func(i int) reply {
+			return s.send(t, "/users/track", fmt.Sprintf(`{"attributes":[{"external_id":"u-17","seen":%d},{"external_id":"v-%d"}]}`, i, i))
+		},
+		func(i int) reply {
+			return s.send(t, "/users/identify", fmt.Sprintf(`{"aliases_to_identify":[{"external_id":"v-%d","user_alias":{"alias_label":"crm","alias_name":"c-90"}}]}`, i))
+		},
+		func(int) reply { return s.send(t, "/segments/list", "") },
+		func(int) reply { return reply{status: 200 + len(s.workspace.SegmentMembers(s.words[1]))} },
+		func(int) reply { return reply{status: 200 + min(len(s.workspace.Sends()), 99)} },
+	}
+	var group sync.WaitGroup
+	for _, c := range calls {
+		group.Go(func() {
+			for i := range rounds {
+				if got := c(i); got.status < 200 || got.status > 299 {
+					t.Errorf("status %d: %s (error %v)", got.status, got.body, got.err)
+				}
+			}
+		})
+	}
+	group.Wait()
+	sends := s.workspace.Sends()
+	if len(sends) != rounds {
+		t.Fatalf("%d sends, want %d", len(sends), rounds)
+	}
+	for i, send := range sends {
+		if send.Number != i+1 || outcome(send) != "u-17" {
+			t.Errorf("send %d has number %d and reached %s", i+1, send.Number, outcome(send))
+		}
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/cohortkit/cohortkit/segment"
 	"github.com/cohortkit/cohortkit/transport/brazetest"
 )
 
@@ -146,6 +147,10 @@ func TestLives(t *testing.T) {
 			[]string{`u-17 once u-1 crm:c-17 both@example.com tier="gold" *`, second, device, alone}},
 		{"tracked by e-mail", []step{{track, `{"attributes":[{"email":"new@example.com","phone":"+331","tier":"gold"}]}`}},
 			[]string{first, second, device, alone, `new@example.com +331 tier="gold"`}},
+		{"tracked by phone", []step{{track, `{"attributes":[{"phone":"+3318","tier":"gold"}]}`}},
+			[]string{first, `u-18 both@example.com +3318 tier="gold"`, device, alone}},
+		{"a nested object for what is none", []step{{track, `{"attributes":[{"external_id":"u-18","tier":{"add":"x"}}]}`}},
+			[]string{first, second, device, alone}},
 		{"an event makes a user", []step{{track, `{"events":[{"external_id":"u-20","name":"seen","tier":"gold"}]}`}},
 			[]string{first, second, device, alone, "u-20"}},
 		{"a token brings a device", []step{{track, `{"attributes":[{"external_id":"u-18","push_tokens":[{"app_id":"a","token":"t","device_id":"12345678"}]}]}`}},
@@ -269,6 +274,47 @@ func TestExportKnowsNoCohorts(t *testing.T) {
 			"user_aliases":[{"alias_name":"c-30","alias_label":"crm"}],"devices":[{"device_id":"d-30"}],"email":"x@example.com","phone":"+3330",
 			"apps":[{"name":"Club","last_used":"2025-03-02T08:15:00Z"},{"name":"Shop","last_used":"2025-03-02T08:15:00Z"}]}]}`)
 	})
+}
+
+// TestMergeFillsWhatIsMissing merges all that a profile has into one that has some of it, and none of it into one that has all.
+func TestMergeFillsWhatIsMissing(t *testing.T) {
+	t.Parallel()
+	const keep50 = `{"merge_updates":[{"identifier_to_merge":{"external_id":"u-51"},"identifier_to_keep":{"external_id":"u-50"}}]}`
+	day := time.Date(2025, 3, 2, 0, 0, 0, 0, time.UTC)
+	full := brazetest.Profile{
+		ExternalID: "u-51", DeviceIDs: []string{"d-51"}, Email: "f@example.com", Phone: "+3351", Apps: []string{"Shop"}, LastUsedApp: day,
+		PushSubscription: segment.OptedIn, EmailSubscription: segment.Unsubscribed,
+	}
+	other := brazetest.Profile{ExternalID: "u-50", Email: "o@example.com", Apps: []string{"Club"}, LastUsedApp: day.AddDate(0, 0, -1), EmailSubscription: segment.Subscribed}
+	tests := []struct {
+		name         string
+		kept, merged brazetest.Profile
+		want         brazetest.Profile
+	}{
+		{"into nothing", brazetest.Profile{}, full, full},
+		{"into some", other, full, brazetest.Profile{
+			DeviceIDs: []string{"d-51"}, Email: "o@example.com", Phone: "+3351", Apps: []string{"Club", "Shop"}, LastUsedApp: day,
+			PushSubscription: segment.OptedIn, EmailSubscription: segment.Subscribed,
+		}},
+		{"nothing into all", full, brazetest.Profile{}, full},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t)
+			tt.kept.ExternalID, tt.merged.ExternalID = "u-50", "u-51"
+			s.add(t, tt.kept, tt.merged)
+			s.play(t, step{"/users/merge", keep50})
+			got, _ := s.workspace.ProfileByExternalID("u-50")
+			tt.want.BrazeID, tt.want.ExternalID = got.BrazeID, "u-50"
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("the kept profile (-want +got):\n%s", diff)
+			}
+			if _, there := s.workspace.ProfileByExternalID("u-51"); there {
+				t.Error("the merged profile is still there")
+			}
+		})
+	}
 }
 
 // TestPrioritization finds one of three profiles with one e-mail address, or none.
