@@ -520,6 +520,7 @@ func TestDefaultCallLimits(t *testing.T) {
 		{"export of few fields", "/users/export/ids", `{"external_ids":["u-17"],"fields_to_export":["external_id"]}`, nil, 40},
 		{"export of an early customer", "/users/export/ids", `{"external_ids":["u-17"]}`, []brazetest.Option{brazetest.EarlyOnboarding()}, 2_500},
 		{"export of an early customer, as set", "/users/export/ids", `{"external_ids":["u-17"]}`, []brazetest.Option{brazetest.RateLimitOf(brazetest.ExportUsers, 7), brazetest.EarlyOnboarding()}, 7},
+		{"recipients in an audience", "/campaigns/trigger/send", `{"campaign_id":"CAMPAIGN","recipients":[{"external_user_id":"u-17"}],"audience":{"push_subscription_status":{"comparison":"is","value":"opted_in"}}}`, nil, 10},
 		{"broadcast, the tighter of two", "/campaigns/trigger/send", `{"campaign_id":"CAMPAIGN","broadcast":true}`, nil, 10},
 		{"no broadcast", "/campaigns/trigger/send", `{"campaign_id":"CAMPAIGN","recipients":[{"external_user_id":"u-17"}]}`, nil, 250_000},
 	}

@@ -115,7 +115,7 @@
 //     its messages, and unknown ones as subscribed. Frequency caps, devices, addresses and the content of messages are
 //     not looked at; nor are message variants and attachments. A send_id need not have been created.
 //   - A user in several target segments must be in all of them. Archived and paused campaigns accept triggers as
-//     Canvases do.
+//     Canvases do. An unknown Canvas is an "Invalid Campaign ID" too.
 //   - Of the default attributes only e-mail, phone and the two subscriptions are kept, of events and purchases nothing.
 //     Nested custom attributes, and arrays of anything but strings, are left out in silence; lengths of attributes are
 //     not limited. An app has no sessions to count: a profile names its apps, and one time for all of them.
