@@ -390,6 +390,18 @@ func TestSetUpMistakes(t *testing.T) {
 	}
 }
 
+func TestRESTKeyOfAnotherWorkspace(t *testing.T) {
+	t.Parallel()
+	var tb recordingTB
+	defer tb.finish()
+	s := brazetest.NewServer(&tb)
+	key := s.AddWorkspace("acme").GenerateRESTKey()
+	caught(func() { s.AddWorkspace("other").DeleteRESTKey(key) })
+	if len(tb.fatals) != 1 {
+		t.Errorf("fatals %q, want one", tb.fatals)
+	}
+}
+
 // TestCallLimits uses up each rate limit of the REST calls.
 func TestCallLimits(t *testing.T) {
 	t.Parallel()
@@ -403,6 +415,9 @@ func TestCallLimits(t *testing.T) {
 		single   = `{"campaign_id":"CAMPAIGN","recipients":[{"external_user_id":"u-17"}]}`
 		gold     = `{"campaign_id":"CAMPAIGN","broadcast":true,"audience":{"custom_attribute":{"custom_attribute_name":"tier","comparison":"equals","value":"gold"}}}`
 		campaign = "/campaigns/trigger/send"
+
+		toAll     = `{"broadcast":true,"messages":{"email":{}}}`
+		toSegment = `{"broadcast":true,"segment_id":"SEGMENT","messages":{"email":{}}}`
 	)
 	tests := []struct {
 		name   string
@@ -418,6 +433,8 @@ func TestCallLimits(t *testing.T) {
 		{"export of few fields", brazetest.RateLimitOf(brazetest.ExportUsers, 1), [][2]string{{"/users/export/ids", narrow}, {"/users/export/ids", narrow}}, [2]string{"/users/export/ids", wide}, time.Second},
 		{"export", brazetest.RateLimitOf(brazetest.ExportUsers, 1), [][2]string{{"/users/export/ids", wide}, {"/users/export/ids", wide}}, [2]string{"/users/export/ids", narrow}, time.Minute},
 		{"broadcasts in all", brazetest.BroadcastLimit(2, 9), [][2]string{{campaign, spring}, {"/canvas/trigger/send", welcome}, {campaign, gold}}, [2]string{campaign, single}, time.Minute},
+		{"broadcasts to a target", brazetest.BroadcastLimit(9, 1), [][2]string{{campaign, spring}, {campaign, spring}}, [2]string{"/canvas/trigger/send", welcome}, time.Minute},
+		{"broadcasts to a segment", brazetest.BroadcastLimit(9, 1), [][2]string{{"/messages/send", toSegment}, {"/messages/send", toSegment}}, [2]string{"/messages/send", toAll}, time.Minute},
 		{"broadcasts to an audience", brazetest.BroadcastLimit(9, 1), [][2]string{{campaign, gold}, {campaign, strings.ReplaceAll(gold, ":", ": ")}}, [2]string{campaign, spring}, time.Minute},
 	}
 	for _, tt := range tests {

@@ -205,6 +205,9 @@ func TestSegmentFollowsTheCohort(t *testing.T) {
 		w.users(t, `[{"user_ids":["u-17","u-18"]}]`)
 		time.Sleep(time.Minute)
 		look() // the cohort has no name yet
+		if view, _ := w.workspace.View(ids[0]); len(view.Cohorts) > 0 {
+			t.Error("a profile is seen in a cohort without a name")
+		}
 		w.name(t, "Spring sale")
 		look()
 		w.users(t, `[{"user_ids":["u-17"],"should_remove":true}]`)

@@ -135,6 +135,8 @@ func TestLives(t *testing.T) {
 		{"deleted by alias", []step{{"/users/delete", `{"user_aliases":[{"alias_label":"crm","alias_name":"c-90"}]}`}},
 			[]string{first, second, device}},
 
+		{"deleted, and its phone number tracked", []step{{"/users/delete", `{"external_ids":["u-18"]}`}, {track, `{"attributes":[{"phone":"+3318","tier":"gold"}]}`}},
+			[]string{first, device, alone, `+3318 tier="gold"`}},
 		{"tracked by external ID", []step{{track, `{"attributes":[{"external_id":"u-20","tier":"gold","email":"x@example.com"}]}`}},
 			[]string{first, second, device, alone, `u-20 x@example.com tier="gold"`}},
 		{"tracked by external ID, existing only", []step{{track, `{"attributes":[{"external_id":"u-20","_update_existing_only":true,"tier":"gold"}]}`}},
@@ -315,6 +317,19 @@ func TestMergeFillsWhatIsMissing(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestMergeKeepsTheEarlierDate merges a profile into a younger one.
+func TestMergeKeepsTheEarlierDate(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t)
+		time.Sleep(time.Hour)
+		s.play(t, step{"/users/track", `{"events":[{"external_id":"u-60"}]}`},
+			step{"/users/merge", `{"merge_updates":[{"identifier_to_merge":{"external_id":"u-18"},"identifier_to_keep":{"external_id":"u-60"}}]}`})
+		s.send(t, "/users/export/ids", `{"external_ids":["u-60"],"fields_to_export":["created_at"]}`).wants(t, 201,
+			`{"message":"success","users":[{"created_at":"2000-01-01 00:00:00.000 UTC"}]}`)
+	})
 }
 
 // TestPrioritization finds one of three profiles with one e-mail address, or none.
