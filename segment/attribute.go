@@ -12,7 +12,7 @@ import (
 	"github.com/cohortkit/cohortkit/internal/text"
 )
 
-// The limits of what a filter may hold, as Braze documents them for the dashboard and for custom attributes.
+// The limits that Braze documents: of the dashboard's filters, of custom attributes and of requests.
 const (
 	// MaxValues is the number of values that an operator such as "is any of" takes.
 	MaxValues = 256
@@ -20,19 +20,19 @@ const (
 	MaxText = 255
 	// MaxPattern is the length of a regular expression, in characters.
 	MaxPattern = 32_764
-	// MaxFilterBytes is the size of one filter of the dashboard, in bytes. How they are counted is undocumented: here they are those of the name and
-	// of the values, in UTF-8.
+	// MaxFilterBytes is the size of one filter of a [Segment], in bytes. How they are counted is undocumented: here they are those of the name and of
+	// the values, in UTF-8.
 	MaxFilterBytes = 10_000
+	// MaxAudienceBytes is the size of a [ConnectedAudience] as JSON: the 4 MB that a request may have, read as the smaller of its meanings.
+	MaxAudienceBytes = 4_000_000
 )
 
-// Limits of this package, which documents of Braze do not name.
+// Limits of this package's own.
 const (
 	// MaxDays is the largest number of days from now: the ten thousand years that ISO-8601 can write.
 	MaxDays = 3_652_425
-	// MaxDepth is how many levels of And and Or may lie in each other. A [Segment] has two at most.
+	// MaxDepth is how many levels of And and Or may lie in each other, so that no input exhausts the stack. A [Segment] has two at most.
 	MaxDepth = 100
-	// MaxAudienceBytes is the size of a Connected Audience as JSON: the 4 MB that any request of the endpoint may have.
-	MaxAudienceBytes = 4_000_000
 )
 
 // attributeNode starts a filter on a custom attribute.
@@ -71,17 +71,11 @@ func (n *node) setTexts(values []string) {
 
 // setTime gives the node a point in time to compare with.
 func (n *node) setTime(t time.Time) {
-	n.time = t.Round(0)
-	if _, offset := t.Zone(); offset%60 != 0 { // the wire has offsets of whole minutes
-		n.time = n.time.UTC()
-	}
+	n.time = writable(t)
 	n.instant = instantOf(n.time)
 	n.literal = n.time.Format(time.RFC3339Nano)
-	switch {
-	case t.IsZero():
-		n.blame("compares with the zero time", "give it a time")
-	case n.time.Year() < 0 || n.time.Year() > 9999:
-		n.blame("compares with a time that ISO-8601 cannot write", "use a year from 0 to 9999")
+	if n.time.IsZero() {
+		n.blame("compares with the zero time, or one that ISO-8601 cannot write", "give it a time in the years 0 to 9999")
 	}
 }
 

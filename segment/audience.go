@@ -64,7 +64,7 @@ func (a ConnectedAudience) MarshalJSON() ([]byte, error) {
 	return slices.Clone(a.json), nil
 }
 
-// UnmarshalJSON sets the audience, which nobody else may use yet, to what [ParseConnectedAudience] reads.
+// UnmarshalJSON sets the audience, which nobody else may use yet, to what [ParseConnectedAudience] reads without options.
 func (a *ConnectedAudience) UnmarshalJSON(data []byte) error {
 	parsed, err := ParseConnectedAudience(data)
 	if err != nil {
@@ -80,5 +80,6 @@ func (a *ConnectedAudience) Filter() Filter { return Filter{a.rule.root} }
 // String returns the audience in the words of the dashboard, on one line.
 func (a *ConnectedAudience) String() string { return a.Filter().String() }
 
-// Match reports whether the profile is in the audience at that time. It does not allocate. The error is an [*EvaluationError], the same for every profile.
+// Match reports whether the profile is in the audience at that time; it must not be nil. It does not allocate. The error is an [*EvaluationError], the
+// same for every profile.
 func (a *ConnectedAudience) Match(p *Profile, at time.Time) (bool, error) { return a.rule.match(p, at) }

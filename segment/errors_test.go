@@ -68,14 +68,14 @@ func TestFilterError(t *testing.T) {
 		{"line break in a pattern", str.MatchesRegex("a\nb"), `custom attribute "tier"`, "has a pattern that holds a control character"},
 		{"NaN", num.Equals(math.NaN()), `custom attribute "points"`, "compares with what is not a finite number"},
 		{"infinity", num.LessThan(math.Inf(1)), `custom attribute "points"`, "compares with what is not a finite number"},
-		{"zero time", tim.Before(time.Time{}), `custom attribute "renewal"`, "compares with the zero time"},
-		{"year 10000", tim.After(time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)), `custom attribute "renewal"`, "compares with a time that ISO-8601 cannot write"},
+		{"zero time", tim.Before(time.Time{}), `custom attribute "renewal"`, "compares with the zero time, or one that ISO-8601 cannot write"},
+		{"year 10000", tim.After(time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)), `custom attribute "renewal"`, "compares with the zero time, or one that ISO-8601 cannot write"},
 		{"negative days", tim.LessThanDaysAgo(-1), `custom attribute "renewal"`, "has a negative number of days"},
 		{"many days", tim.GreaterThanDaysAhead(3_652_426), `custom attribute "renewal"`, "reaches further than 3652425 days"},
 		{"unknown push state", segment.PushSubscription().Is(segment.NotKnown), "push subscription", "compares with an unknown state"},
 		{"undefined email state", segment.EmailSubscription().IsNot(9), "email subscription", "compares with an unknown state"},
 		{"zero subscription filter", segment.SubscriptionFilter{}.Is(segment.OptedIn), "filter", "is made from the zero SubscriptionFilter"},
-		{"zero time of use", segment.LastUsedApp().After(time.Time{}), "last used app", "compares with the zero time"},
+		{"zero time of use", segment.LastUsedApp().After(time.Time{}), "last used app", "compares with the zero time, or one that ISO-8601 cannot write"},
 		{"no partner", segment.Cohort("").Includes("Spring sale"), `" Cohorts"`, "has a partner that must not be empty"},
 		{"no cohort", segment.Cohort("Tinyclues").Includes(""), `"Tinyclues Cohorts"`, "has a cohort name that must not be empty"},
 		{"line break in a cohort's name", segment.Cohort("Kubit").DoesNotInclude("a\n"), `"Kubit cohorts"`, "has a cohort name that holds a control character"},
@@ -195,6 +195,7 @@ func TestLimits(t *testing.T) {
 		"most days":             segment.TimeAttribute("renewal").GreaterThanDaysAgo(3_652_425),
 		"no days":               segment.TimeAttribute("renewal").LessThanDaysAhead(0),
 		"largest number":        segment.NumberAttribute("points").LessThan(math.MaxFloat64),
+		"100 levels":            nest(100),
 		"one filter in an and":  segment.And(segment.StringAttribute("tier").Exists()),
 		"a space inside a name": segment.StringAttribute("loyalty tier").Exists(),
 		"a value of a space":    segment.StringAttribute("tier").Equals(" "),
@@ -285,7 +286,8 @@ func TestCannotEvaluate(t *testing.T) {
 		} {
 			err := tt.try()
 			got, ok := errors.AsType[*segment.EvaluationError](err)
-			if !ok || !errors.Is(err, segment.ErrCannotEvaluate) || got.Path != tt.path || got.Filter != `custom attribute "tier"` {
+			if !ok || !errors.Is(err, segment.ErrCannotEvaluate) || got.Path != tt.path || got.Filter != `custom attribute "tier"` ||
+				!strings.HasPrefix(got.Error(), "segment: "+tt.path+`: custom attribute "tier" has a regular expression that Go cannot run`) {
 				t.Errorf("%s: %v, want one at %s", pattern, err, tt.path)
 			}
 		}

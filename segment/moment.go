@@ -1,6 +1,9 @@
 package segment
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // instant is a point in time as a profile is compared with it: smaller and quicker than a time.Time.
 type instant struct {
@@ -19,6 +22,17 @@ func (i instant) daysLater(days int) instant {
 	return instant{i.seconds + int64(days)*(24*60*60), i.nanos}
 }
 
+// writable returns the time in a form that ISO-8601 can write, which has offsets of whole minutes and years of four digits; the zero time if there is none.
+func writable(t time.Time) time.Time {
+	if _, offset := t.Zone(); offset%60 != 0 {
+		t = t.UTC()
+	}
+	if t.Year() < 0 || t.Year() > 9999 {
+		return time.Time{}
+	}
+	return t.Round(0)
+}
+
 // parseTime reads a point in time as ISO-8601 writes it: date, time, a fraction or none, and an offset as Z, +hh:mm or +hhmm. A text without an
 // offset is no point in time. Package time alone would take more than that, such as a comma before the fraction.
 func parseTime(s string) (time.Time, bool) {
@@ -28,14 +42,7 @@ func parseTime(s string) (time.Time, bool) {
 	}
 	rest := s[len(seconds):]
 	if rest[0] == '.' {
-		digits := 1
-		for digits < len(rest) && rest[digits] >= '0' && rest[digits] <= '9' {
-			digits++
-		}
-		if digits == 1 {
-			return time.Time{}, false
-		}
-		rest = rest[digits:]
+		rest = strings.TrimLeft(rest[1:], "0123456789") // package time refuses a fraction without a digit
 	}
 	layout := "2006-01-02T15:04:05Z07:00"
 	switch {

@@ -195,16 +195,15 @@ func (p *parser) subscription(path string, f SubscriptionFilter) (*node, *Syntax
 	if err != nil {
 		return nil, err
 	}
-	const next = "use opted_in, subscribed or unsubscribed"
+	at := joinPath(path, keyValue)
 	if fields[1].kind != stringKind {
-		return nil, fields[1].want(joinPath(path, keyValue), "string", next)
+		return nil, fields[1].want(at, "string", nextState)
 	}
-	for _, state := range [...]Subscription{OptedIn, Subscribed, Unsubscribed} {
-		if fields[1].text == state.wire() {
-			return f.filter(op, state).n, nil
-		}
+	var state Subscription
+	if err := state.UnmarshalText([]byte(fields[1].text)); err != nil || state == NotKnown {
+		return nil, &SyntaxError{at, "is no state of a subscription", nextState}
 	}
-	return nil, &SyntaxError{joinPath(path, keyValue), "is no state of a subscription", next}
+	return f.filter(op, state).n, nil
 }
 
 // lastUsed reads what is in a last_used_app.

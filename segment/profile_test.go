@@ -69,7 +69,13 @@ func TestValueJSON(t *testing.T) {
 		{segment.BooleanValue(true), `true`},
 		{segment.BooleanValue(false), `false`},
 		{segment.TimeValue(at), `"2025-06-01T00:00:00.0000005+02:00"`},
+		{segment.TimeValue(time.Time{}), `null`},
+		{segment.TimeValue(at.AddDate(8000, 0, 0)), `null`},
+		{segment.TimeValue(noon().In(time.FixedZone("", 561))), `"2025-06-15T12:00:00Z"`},
 		{segment.ArrayValue(), `[]`},
+		{segment.ArrayValue(""), `[""]`},
+		{segment.ArrayValue("", strings.Repeat("x", 127), strings.Repeat("y", 128), strings.Repeat("z", 20_000), "é"),
+			`["","` + strings.Repeat("x", 127) + `","` + strings.Repeat("y", 128) + `","` + strings.Repeat("z", 20_000) + `","é"]`},
 		{segment.ArrayValue("x", "2025-06-01T00:00:00Z"), `["x","2025-06-01T00:00:00Z"]`},
 	} {
 		got, err := json.Marshal(tt.value)
@@ -107,6 +113,36 @@ func TestValueJSON(t *testing.T) {
 	}
 	if err := new(segment.Value).UnmarshalJSON(nil); err == nil {
 		t.Error("nothing is taken for a value")
+	}
+}
+
+func TestSubscriptionText(t *testing.T) {
+	t.Parallel()
+	type user struct {
+		Push  segment.Subscription `json:"push_subscribe"`
+		Email segment.Subscription `json:"email_subscribe,omitempty"`
+	}
+	for in, want := range map[string]user{
+		`{"push_subscribe":"opted_in","email_subscribe":"unsubscribed"}`: {segment.OptedIn, segment.Unsubscribed},
+		`{"push_subscribe":"subscribed"}`:                                {Push: segment.Subscribed},
+		`{"push_subscribe":""}`:                                          {},
+	} {
+		var got user
+		if err := json.Unmarshal([]byte(in), &got); err != nil || got != want {
+			t.Errorf("%s: %v (%v)", in, got, err)
+		}
+		if back, err := json.Marshal(got); err != nil || string(back) != in {
+			t.Errorf("%s comes back as %s (%v)", in, back, err)
+		}
+	}
+	for _, in := range []string{`"Opted_in"`, `"opted in"`, `"not known"`} {
+		var s segment.Subscription
+		if err := json.Unmarshal([]byte(in), &s); err == nil {
+			t.Errorf("%s is taken for %v", in, s)
+		}
+	}
+	if _, err := json.Marshal(segment.Subscription(9)); err == nil {
+		t.Error("a state that is none is encoded")
 	}
 }
 

@@ -47,7 +47,7 @@ func New(filter Filter, opts ...Option) (*Segment, error) {
 	return s, nil
 }
 
-// Match reports whether the profile is in the segment at that time. It does not allocate. The error is an [*EvaluationError], the same for every profile.
+// Match reports whether the profile is in the segment at that time; it must not be nil. It does not allocate. The error is an [*EvaluationError], the same for every profile.
 func (s *Segment) Match(p *Profile, at time.Time) (bool, error) { return s.rule.match(p, at) }
 
 // Filter returns the filter of the segment, without its exclusion groups.

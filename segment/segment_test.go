@@ -185,7 +185,7 @@ func TestFunnel(t *testing.T) {
 		}
 	}
 	const aText, bText = "Email Subscription Status is opted in", "Push Subscription Status is opted in"
-	s := newSegment(t, segment.Or(segment.And(a, b), b), segment.OnApps("Shop"), segment.Exclude(segment.And(b, a)))
+	s := newSegment(t, segment.Or(segment.And(a, b), b), segment.OnApps("Shop"), segment.Exclude(segment.And(b, a)), segment.Exclude(a))
 	want := segment.Funnel{
 		Profiles: 4, InApps: 3, Included: 2, Matched: 1,
 		Groups: []segment.FunnelGroup{
@@ -194,7 +194,7 @@ func TestFunnel(t *testing.T) {
 		},
 		Exclusions: []segment.FunnelGroup{{Operator: "AND NOT", Steps: []segment.FunnelStep{
 			{Path: "Exclude[0].AND[0]", Filter: bText, Count: 2}, {Operator: "AND", Path: "Exclude[0].AND[1]", Filter: aText, Count: 1},
-		}}},
+		}}, {Operator: "AND NOT", Steps: []segment.FunnelStep{{Path: "Exclude[1]", Filter: aText, Count: 1}}}},
 	}
 	got, err := s.Funnel(source(nil), noon())
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {

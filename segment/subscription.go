@@ -1,6 +1,9 @@
 package segment
 
-import "time"
+import (
+	"errors"
+	"time"
+)
 
 // Subscription is what a user has said to a channel. The states exclude each other. The zero value is [NotKnown].
 type Subscription uint8
@@ -40,6 +43,28 @@ func (s Subscription) wire() string {
 		return ""
 	}
 }
+
+// MarshalText returns the state as the REST API has it: "opted_in", "subscribed", "unsubscribed", or "" for [NotKnown].
+func (s Subscription) MarshalText() ([]byte, error) {
+	if s > Unsubscribed {
+		return nil, errors.New("segment: encode subscription: an unknown state: " + nextState)
+	}
+	return []byte(s.wire()), nil
+}
+
+// UnmarshalText reads what MarshalText writes.
+func (s *Subscription) UnmarshalText(text []byte) error {
+	for state := NotKnown; state <= Unsubscribed; state++ {
+		if string(text) == state.wire() {
+			*s = state
+			return nil
+		}
+	}
+	return errors.New("segment: parse subscription: an unknown state: " + nextState)
+}
+
+// nextState is what to do about an unknown state.
+const nextState = "use opted_in, subscribed or unsubscribed"
 
 // SubscriptionFilter makes filters on a subscription. It comes from [PushSubscription] or [EmailSubscription].
 type SubscriptionFilter struct{ kind kind }

@@ -54,8 +54,14 @@ func BooleanValue(b bool) Value { //nolint:revive // flag-parameter: the flag is
 	return v
 }
 
-// TimeValue is a point in time.
-func TimeValue(t time.Time) Value { return timeValue(t, t.Format(time.RFC3339Nano)) }
+// TimeValue is a point in time. The zero time, and one that ISO-8601 cannot write, is null.
+func TimeValue(t time.Time) Value {
+	t = writable(t)
+	if t.IsZero() {
+		return Value{}
+	}
+	return timeValue(t, t.Format(time.RFC3339Nano))
+}
 
 func timeValue(t time.Time, text string) Value {
 	i := instantOf(t)

@@ -91,9 +91,9 @@ func (n *node) label() string {
 	case kindAnd, kindOr:
 		return n.kind.String()
 	case kindCohort:
-		return strconv.Quote(dashboardName(n.name))
+		return strconv.Quote(clip(dashboardName(n.name)))
 	case kindMembership:
-		return "segment membership " + strconv.Quote(n.name)
+		return "segment membership " + strconv.Quote(clip(n.name))
 	case kindPush:
 		return "push subscription"
 	case kindEmail:
