@@ -153,6 +153,8 @@ func TestLives(t *testing.T) {
 			[]string{first, `u-18 both@example.com +3318 tier="gold"`, device, alone}},
 		{"a nested object for what is none", []step{{track, `{"attributes":[{"external_id":"u-18","tier":{"add":"x"}}]}`}},
 			[]string{first, second, device, alone}},
+		{"an e-mail address that is a number", []step{{track, `{"attributes":[{"external_id":"u-18","email":7}]}`}},
+			[]string{first, second, device, alone}},
 		{"an event makes a user", []step{{track, `{"events":[{"external_id":"u-20","name":"seen","tier":"gold"}]}`}},
 			[]string{first, second, device, alone, "u-20"}},
 		{"a token brings a device", []step{{track, `{"attributes":[{"external_id":"u-18","push_tokens":[{"app_id":"a","token":"t","device_id":"12345678"}]}]}`}},
