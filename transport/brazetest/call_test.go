@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -166,6 +167,7 @@ func TestCalls(t *testing.T) {
 		{name: "export without fields", path: export, body: `{"external_ids":["u-17"]}`, status: 400, token: "fields_to_export"},
 		{name: "export without fields, as of old", opts: []brazetest.Option{brazetest.EarlyOnboarding()}, path: export, body: `{"external_ids":["u-17"]}`, status: 201, token: `"braze_id":"BRAZEID"`},
 		{name: "export of 51", path: export, body: `{"external_ids":FIFTYONE,"fields_to_export":["external_id"]}`, status: 400, token: "max number of external_ids and aliases"},
+		{name: "export by an empty ID", path: export, body: `{"external_ids":[""],"fields_to_export":["external_id"]}`, status: 201, token: `"invalid_user_ids":[""]`},
 		{name: "export by a number", path: export, body: `{"external_ids":[17],"fields_to_export":["external_id"]}`, status: 400, token: "external_ids"},
 		{name: "export by null", path: export, body: `{"external_ids":[null],"fields_to_export":["external_id"]}`, status: 400, token: "external_ids"},
 
@@ -209,14 +211,14 @@ func TestCalls(t *testing.T) {
 		{name: "remove nothing", path: "/users/external_ids/remove", body: `{"external_ids":[]}`, status: 400, token: "external_ids"},
 		{name: "remove 51", path: "/users/external_ids/remove", body: `{"external_ids":FIFTYONE}`, status: 400, token: "max number"},
 
-		{name: "track", path: track, body: `{"attributes":[{"external_id":"u-17","tier":"gold"}],"events":[{"external_id":"u-20","name":"seen"}],"purchases":[]}`, status: 201, token: `{"message":"success","attributes_processed":1,"events_processed":1}`},
+		{name: "track", path: track, body: `{"attributes":[{"external_id":"u-17","tier":"gold"}],"events":[{"external_id":"u-20","name":"seen"}],"purchases":[]}`, status: 201, token: `{"attributes_processed":1,"events_processed":1,"message":"success"}`},
 		{name: "track 75", path: track, body: `{"attributes":` + objects(70, `{"external_id":"u-17"}`) + `,"events":` + objects(5, `{"external_id":"u-17"}`) + `}`, status: 201, token: `"attributes_processed":70`},
 		{name: "track 76", path: track, body: `{"attributes":` + objects(70, `{"external_id":"u-17"}`) + `,"events":` + objects(6, `{"external_id":"u-17"}`) + `}`, status: 400, token: "Max Input Length Exceeded"},
 		{name: "track nothing", path: track, body: `{}`, status: 400, token: "attributes"},
 		{name: "two identifiers", path: track, body: `{"attributes":[{"external_id":"u-17","braze_id":"BRAZEID"},{"external_id":"u-18"}]}`, status: 201, token: `"attributes_processed":1,"errors":[{"type":"an object must have one of`},
-		{name: "no identifier", path: track, body: `{"events":[{"name":"seen"}]}`, status: 201, token: `"events_processed":0,"errors":[{"type":"an object must have an identifier","input_array":"events","index":0}]`},
+		{name: "no identifier", path: track, body: `{"events":[{"name":"seen"}]}`, status: 201, token: `"errors":[{"type":"an object must have an identifier","input_array":"events","index":0}],"events_processed":0`},
 		{name: "identifier is a number", path: track, body: `{"attributes":[{"external_id":17}]}`, status: 201, token: `must be a string","input_array":"attributes"`},
-		{name: "external ID of 987 bytes", path: track, body: `{"attributes":[{"external_id":"` + strings.Repeat("u", 987) + `"}]}`, status: 201, token: `"attributes_processed":1}`},
+		{name: "external ID of 987 bytes", path: track, body: `{"attributes":[{"external_id":"` + strings.Repeat("u", 987) + `"}]}`, status: 201, token: `{"attributes_processed":1,"message"`},
 		{name: "external ID of 988 bytes", path: track, body: `{"attributes":[{"external_id":"` + strings.Repeat("u", 988) + `"}]}`, status: 201, token: "EXTERNAL_USER_ID_TOO_LARGE"},
 		{name: "external ID is blocked", opts: []brazetest.Option{brazetest.BlockExternalIDs("guest")}, path: track, body: `{"attributes":[{"external_id":"guest"}]}`, status: 201, token: "BLACKLISTED_EXTERNAL_USER_ID"},
 		{name: "e-mail subscription is unknown", path: track, body: `{"attributes":[{"external_id":"u-17","email_subscribe":"yes"}]}`, status: 201, token: "BAD_EMAIL_SUBSCRIPTION_STATE"},
@@ -389,6 +391,18 @@ func TestSetUpMistakes(t *testing.T) {
 	}
 }
 
+func TestRESTKeyOfAnotherWorkspace(t *testing.T) {
+	t.Parallel()
+	var tb recordingTB
+	defer tb.finish()
+	s := brazetest.NewServer(&tb)
+	key := s.AddWorkspace("acme").GenerateRESTKey()
+	caught(func() { s.AddWorkspace("other").DeleteRESTKey(key) })
+	if len(tb.fatals) != 1 {
+		t.Errorf("fatals %q, want one", tb.fatals)
+	}
+}
+
 // TestCallLimits uses up each rate limit of the REST calls.
 func TestCallLimits(t *testing.T) {
 	t.Parallel()
@@ -402,6 +416,9 @@ func TestCallLimits(t *testing.T) {
 		single   = `{"campaign_id":"CAMPAIGN","recipients":[{"external_user_id":"u-17"}]}`
 		gold     = `{"campaign_id":"CAMPAIGN","broadcast":true,"audience":{"custom_attribute":{"custom_attribute_name":"tier","comparison":"equals","value":"gold"}}}`
 		campaign = "/campaigns/trigger/send"
+
+		toAll     = `{"broadcast":true,"messages":{"email":{}}}`
+		toSegment = `{"broadcast":true,"segment_id":"SEGMENT","messages":{"email":{}}}`
 	)
 	tests := []struct {
 		name   string
@@ -417,6 +434,8 @@ func TestCallLimits(t *testing.T) {
 		{"export of few fields", brazetest.RateLimitOf(brazetest.ExportUsers, 1), [][2]string{{"/users/export/ids", narrow}, {"/users/export/ids", narrow}}, [2]string{"/users/export/ids", wide}, time.Second},
 		{"export", brazetest.RateLimitOf(brazetest.ExportUsers, 1), [][2]string{{"/users/export/ids", wide}, {"/users/export/ids", wide}}, [2]string{"/users/export/ids", narrow}, time.Minute},
 		{"broadcasts in all", brazetest.BroadcastLimit(2, 9), [][2]string{{campaign, spring}, {"/canvas/trigger/send", welcome}, {campaign, gold}}, [2]string{campaign, single}, time.Minute},
+		{"broadcasts to a target", brazetest.BroadcastLimit(9, 1), [][2]string{{campaign, spring}, {campaign, spring}}, [2]string{"/canvas/trigger/send", welcome}, time.Minute},
+		{"broadcasts to a segment", brazetest.BroadcastLimit(9, 1), [][2]string{{"/messages/send", toSegment}, {"/messages/send", toSegment}}, [2]string{"/messages/send", toAll}, time.Minute},
 		{"broadcasts to an audience", brazetest.BroadcastLimit(9, 1), [][2]string{{campaign, gold}, {campaign, strings.ReplaceAll(gold, ":", ": ")}}, [2]string{campaign, spring}, time.Minute},
 	}
 	for _, tt := range tests {
@@ -447,6 +466,62 @@ func TestCallLimits(t *testing.T) {
 	}
 }
 
+// TestRefusedCallsDrawOnNothing sends one call that is a 400, and looks at what remains.
+func TestRefusedCallsDrawOnNothing(t *testing.T) {
+	t.Parallel()
+	for want, opts := range map[int][]brazetest.Option{249_999: nil, 249_998: {brazetest.CountRefused()}} {
+		s := newScene(t, opts...)
+		s.send(t, "/segments/list?page=x", "")
+		if got := left(t, s.send(t, "/segments/list", "")); got[1] != want {
+			t.Errorf("remaining %d, want %d", got[1], want)
+		}
+	}
+}
+
+// TestCallsAtOnce sends while cohorts, profiles and segments change. The race detector looks on.
+func TestCallsAtOnce(t *testing.T) {
+	t.Parallel()
+	const rounds = 20
+	s := newScene(t)
+	calls := []func(i int) reply{
+		func(int) reply {
+			return s.send(t, "/canvas/trigger/send", `{"canvas_id":"CANVAS","recipients":[{"external_user_id":"u-17"}]}`)
+		},
+		func(int) reply {
+			return s.users(t, `[{"user_ids":["u-17","u-18"]},{"device_ids":["d-1"],"should_remove":true}]`)
+		},
+		func(i int) reply {
+			return s.send(t, "/users/track", fmt.Sprintf(`{"attributes":[{"external_id":"u-17","seen":%d},{"external_id":"v-%d"}]}`, i, i))
+		},
+		func(i int) reply {
+			return s.send(t, "/users/identify", fmt.Sprintf(`{"aliases_to_identify":[{"external_id":"v-%d","user_alias":{"alias_label":"crm","alias_name":"c-90"}}]}`, i))
+		},
+		func(int) reply { return s.send(t, "/segments/list", "") },
+		func(int) reply { return reply{status: 200 + len(s.workspace.SegmentMembers(s.words[1]))} },
+		func(int) reply { return reply{status: 200 + min(len(s.workspace.Sends()), 99)} },
+	}
+	var group sync.WaitGroup
+	for _, c := range calls {
+		group.Go(func() {
+			for i := range rounds {
+				if got := c(i); got.status < 200 || got.status > 299 {
+					t.Errorf("status %d: %s (error %v)", got.status, got.body, got.err)
+				}
+			}
+		})
+	}
+	group.Wait()
+	sends := s.workspace.Sends()
+	if len(sends) != rounds {
+		t.Fatalf("%d sends, want %d", len(sends), rounds)
+	}
+	for i, send := range sends {
+		if send.Number != i+1 || outcome(send) != "u-17" {
+			t.Errorf("send %d has number %d and reached %s", i+1, send.Number, outcome(send))
+		}
+	}
+}
+
 // TestDefaultCallLimits reads the documented limits off the headers.
 func TestDefaultCallLimits(t *testing.T) {
 	t.Parallel()
@@ -463,6 +538,7 @@ func TestDefaultCallLimits(t *testing.T) {
 		{"export of few fields", "/users/export/ids", `{"external_ids":["u-17"],"fields_to_export":["external_id"]}`, nil, 40},
 		{"export of an early customer", "/users/export/ids", `{"external_ids":["u-17"]}`, []brazetest.Option{brazetest.EarlyOnboarding()}, 2_500},
 		{"export of an early customer, as set", "/users/export/ids", `{"external_ids":["u-17"]}`, []brazetest.Option{brazetest.RateLimitOf(brazetest.ExportUsers, 7), brazetest.EarlyOnboarding()}, 7},
+		{"recipients in an audience", "/campaigns/trigger/send", `{"campaign_id":"CAMPAIGN","recipients":[{"external_user_id":"u-17"}],"audience":{"push_subscription_status":{"comparison":"is","value":"opted_in"}}}`, nil, 10},
 		{"broadcast, the tighter of two", "/campaigns/trigger/send", `{"campaign_id":"CAMPAIGN","broadcast":true}`, nil, 10},
 		{"no broadcast", "/campaigns/trigger/send", `{"campaign_id":"CAMPAIGN","recipients":[{"external_user_id":"u-17"}]}`, nil, 250_000},
 	}

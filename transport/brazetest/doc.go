@@ -40,24 +40,23 @@
 // [Workspace.AddProfile], [Workspace.Identify], [Workspace.AddAlias], [Workspace.AddDevice], [Workspace.Merge],
 // [Workspace.Rename], [Workspace.Delete]. Cohorts come about through requests alone, as at Braze.
 //
-// A workspace also has REST keys with permissions, segments ([Workspace.AddSegment]), and campaigns and Canvases that the
-// API can trigger ([Workspace.AddCampaign], [Workspace.AddCanvas]). A segment is evaluated by package segment on the
-// profiles and cohorts as they are when somebody asks.
+// A workspace also has REST keys with permissions, segments ([Workspace.AddSegment]), and campaigns and Canvases that
+// the API can trigger ([Workspace.AddCampaign], [Workspace.AddCanvas]). A segment is evaluated by package segment on
+// the profiles and cohorts as they are when somebody asks.
 //
 // # Calls
 //
-// The [Operation] values list the paths that are served. REST calls are let in by a bearer key of the workspace with the
-// permission of the path. They list and show segments, send, export users by their IDs, and lead the lives of users over the wire: track,
-// aliases, identify, merge, delete, renaming of external IDs. A send reaches nobody, of course: who would have been reached is
-// in [Workspace.Sends].
+// The [Operation] values list the paths that are served. REST calls are let in by a bearer key of the workspace with
+// the permission of the path. They list and show segments, send, export users by their IDs, and lead the lives of users
+// over the wire: track, aliases, identify, merge, delete, renaming of external IDs. A send reaches nobody, of course:
+// who would have been reached is in [Workspace.Sends].
 //
 // # Rules
 //
 // All documented rules and limits are enforced: the fields of the bodies, 1,000 identifiers a cohort request and 50 a
 // call, 4 MB, the causes of a 401, permissions, the content type, and the rate limits, told in the headers of every
-// answer. What Braze does not document is an [Option], whose default is the reading for which there is
-// most evidence. Identifiers that match no profile are skipped in silence on the wire; [Cohort] lists them with a
-// [SkipReason].
+// answer. What Braze does not document is an [Option], whose default is the reading for which there is most evidence.
+// Identifiers that match no profile are skipped in silence on the wire; [Cohort] lists them with a [SkipReason].
 //
 // # Faults
 //
@@ -73,9 +72,9 @@
 // # Inspection
 //
 // [Workspace.Cohort], [Workspace.Profiles], [Workspace.DropDown], [Workspace.SegmentMembers], [Workspace.View],
-// [Workspace.Sends], [Workspace.MaxOverlap], [Server.Requests] and [Server.Counters] return copies, in an order that does not depend on chance. The request log holds neither secrets
-// nor the identifiers of users; [Server.Changes] has the latter, if [KeepIdentifiers] is set. A client that has an
-// answer finds the request in the log.
+// [Workspace.Sends], [Workspace.MaxOverlap], [Server.Requests] and [Server.Counters] return copies, in an order that
+// does not depend on chance. The request log holds neither secrets nor the identifiers of users; [Server.Changes] has
+// the latter, if [KeepIdentifiers] is set. A client that has an answer finds the request in the log.
 //
 // # Time
 //
@@ -105,22 +104,23 @@
 //     up.
 //   - Nothing locks a cohort, and no answer has a Retry-After, unless a fault does it.
 //   - Merging follows the lifecycle and merge pages where Braze's pages contradict each other.
-//   - REST keys have no IP allow-list. No other field than those documented is looked at; null is as good as absent, and a
-//     duplicate field counts as given last.
+//   - REST keys have no IP allow-list. No other field than those documented is looked at; null is as good as absent,
+//     and a duplicate field counts as given last.
 //   - All POST calls answer 201 but merge, which answers 202, and does its work at once; GET calls answer 200. An empty
 //     batch is a 400. Where a call draws on two rate limits, the headers are those of the tighter one. Limits by the
 //     minute reset on the clock minute, and so on.
-//   - A call with a Connected Audience counts as a broadcast, even to recipients, who must be in the audience. An audience with a regular
-//     expression that Go cannot run is a 400, as is one that breaks a rule of package segment.
-//   - Who is reached follows the target audience alone; subscriptions only count in /messages/send, by the channels of its
-//     messages, and unknown ones as subscribed. Frequency caps, devices, addresses and the content of messages are not
-//     looked at; nor are message variants and attachments. A send_id need not have been created.
-//   - A user in several target segments must be in all of them. Archived and paused campaigns accept triggers as Canvases do.
+//   - A call with a Connected Audience counts as a broadcast, even to recipients, who must be in the audience. An
+//     audience with a regular expression that Go cannot run is a 400, as is one that breaks a rule of package segment.
+//   - Who is reached follows the target audience alone; subscriptions only count in /messages/send, by the channels of
+//     its messages, and unknown ones as subscribed. Frequency caps, devices, addresses and the content of messages are
+//     not looked at; nor are message variants and attachments. A send_id need not have been created.
+//   - A user in several target segments must be in all of them. Archived and paused campaigns accept triggers as
+//     Canvases do. An unknown Canvas is an "Invalid Campaign ID" too.
 //   - Of the default attributes only e-mail, phone and the two subscriptions are kept, of events and purchases nothing.
-//     Nested custom attributes, and arrays of anything but strings, are left out in silence; lengths of attributes are not
-//     limited. An app has no sessions to count: a profile names its apps, and one time for all of them.
-//   - /users/track answers 201 with minor errors even if no object is good. /users/alias/* and /users/identify count every
-//     item, /users/delete the profiles it found. An export lists unknown aliases as "label:name".
+//     Nested custom attributes, and arrays of anything but strings, are left out in silence; lengths of attributes are
+//     not limited. An app has no sessions to count: a profile names its apps, and one time for all of them.
+//   - /users/track answers 201 with minor errors even if no object is good. /users/alias/* and /users/identify count
+//     every item, /users/delete the profiles it found. An export lists unknown aliases as "label:name".
 //   - /users/identify takes over devices too. /users/identify and /users/merge fill in what is missing as one, and sum
 //     nothing up.
 //   - There is no TLS: in memory, https URLs are served as well, but nothing is encrypted. HTTP/2 is not spoken.

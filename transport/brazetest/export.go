@@ -91,10 +91,10 @@ func (c *call) exportUsers() func() any {
 			switch p := w.lookUp(u); {
 			case p != nil:
 				found = append(found, p)
-			case u.externalID != "":
-				said.Invalid = append(said.Invalid, u.externalID)
-			default:
+			case u.alias != Alias{}:
 				said.Invalid = append(said.Invalid, u.alias.Label+":"+u.alias.Name)
+			default:
+				said.Invalid = append(said.Invalid, u.externalID)
 			}
 		}
 		if brazeID != "" {

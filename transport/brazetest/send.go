@@ -104,6 +104,9 @@ func (w *Workspace) Sends() []Send {
 	sends := slices.Clone(w.sends)
 	for i := range sends {
 		sends[i].Reached = slices.Clone(sends[i].Reached)
+		for j := range sends[i].Reached {
+			sends[i].Reached[j].Properties = slices.Clone(sends[i].Reached[j].Properties)
+		}
 		sends[i].Missed = slices.Clone(sends[i].Missed)
 	}
 	return sends
@@ -277,11 +280,10 @@ func (w *Workspace) send(d *dispatch) dispatched {
 		d.targets = d.campaign.targets
 	}
 	if d.Broadcast {
-		l := w.lens()
-		nobody := recipient{}
+		l, properties := w.lens(), (&recipient{}).joined(d.properties)
 		for _, p := range w.people.all {
 			if l.look(p) && d.miss(l, p) == 0 {
-				d.reach(w, p, &nobody)
+				d.reach(w, p, properties)
 			}
 		}
 	} else {
@@ -317,7 +319,7 @@ func (w *Workspace) sendToRecipients(d *dispatch) {
 	}
 	slices.SortFunc(reached, func(a, b int) int { return cmp.Compare(found[a].index, found[b].index) })
 	for _, i := range reached {
-		d.reach(w, found[i], &d.recipients[i])
+		d.reach(w, found[i], d.recipients[i].joined(d.properties))
 	}
 }
 
@@ -358,6 +360,6 @@ func (d *dispatch) notice() string {
 	}
 }
 
-func (d *dispatch) reach(w *Workspace, p *profile, r *recipient) {
-	d.Reached = append(d.Reached, Reached{BrazeID: w.brazeID(p.index), ExternalID: p.external, Properties: r.joined(d.properties)})
+func (d *dispatch) reach(w *Workspace, p *profile, properties json.RawMessage) {
+	d.Reached = append(d.Reached, Reached{BrazeID: w.brazeID(p.index), ExternalID: p.external, Properties: properties})
 }

@@ -98,7 +98,7 @@ func TestSendIsWhatWasAsked(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newScene(t)
-		s.play(t, step{"/campaigns/trigger/send", `{"campaign_id":"CAMPAIGN","broadcast":true,"send_id":"spring-1","audience":{"push_subscription_status":{"comparison":"is","value":"opted_in"}}}`})
+		s.play(t, step{"/campaigns/trigger/send", `{"campaign_id":"CAMPAIGN","broadcast":true,"send_id":"spring-1","trigger_properties":{"a":1},"audience":{"push_subscription_status":{"comparison":"is","value":"opted_in"}}}`})
 		s.play(t, step{"/messages/send", `{"segment_id":"SEGMENT","external_user_ids":["u-17"],"messages":{"email":{}}}`})
 		sends := s.workspace.Sends()
 		first, second := sends[0], sends[1]
@@ -205,6 +205,9 @@ func TestSegmentFollowsTheCohort(t *testing.T) {
 		w.users(t, `[{"user_ids":["u-17","u-18"]}]`)
 		time.Sleep(time.Minute)
 		look() // the cohort has no name yet
+		if view, _ := w.workspace.View(ids[0]); len(view.Cohorts) > 0 {
+			t.Error("a profile is seen in a cohort without a name")
+		}
 		w.name(t, "Spring sale")
 		look()
 		w.users(t, `[{"user_ids":["u-17"],"should_remove":true}]`)

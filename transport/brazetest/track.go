@@ -2,6 +2,7 @@ package brazetest
 
 import (
 	"encoding/json"
+	"maps"
 	"slices"
 	"strings"
 
@@ -38,31 +39,28 @@ func (c *call) trackUsers() func() any {
 		c.problemf("one of 'attributes', 'events' and 'purchases' is required")
 	}
 	return c.locked(func(w *Workspace) any {
-		said := struct {
-			Message    string       `json:"message"`
-			Attributes *int         `json:"attributes_processed,omitempty"`
-			Events     *int         `json:"events_processed,omitempty"`
-			Purchases  *int         `json:"purchases_processed,omitempty"`
-			Errors     []trackError `json:"errors,omitempty"`
-		}{Message: success}
-		counts := [...]**int{&said.Attributes, &said.Events, &said.Purchases}
+		said := map[string]any{"message": success}
+		var errs []trackError
 		for i, name := range arrays {
 			processed := 0
 			for index, item := range items[i] {
 				item.call = &call{server: c.server} // what is wrong from here on is a minor error
 				p, problem := w.track(item)
-				switch {
-				case problem != "":
-					said.Errors = append(said.Errors, trackError{problem, name, index})
+				if problem != "" {
+					errs = append(errs, trackError{problem, name, index})
 					continue
-				case p != nil && name == "attributes":
-					w.setAttributes(p, item)
 				}
 				processed++
+				if p != nil && name == "attributes" {
+					w.setAttributes(p, item)
+				}
 			}
 			if len(items[i]) > 0 {
-				*counts[i] = &processed
+				said[name+"_processed"] = processed
 			}
+		}
+		if errs != nil {
+			said["errors"] = errs
 		}
 		return said
 	})
@@ -186,12 +184,8 @@ func standard(name string) bool {
 func (w *Workspace) setAttributes(p *profile, o object) {
 	o.call = &call{server: w.server} // what cannot be read is left out
 	t := p.change()
-	if o.has("email") {
-		t.email = o.text("email")
-	}
-	if o.has("phone") {
-		t.phone = o.text("phone")
-	}
+	o.into("email", "a string", &t.email)
+	o.into("phone", "a string", &t.phone)
 	if state := stateOf(o.text("email_subscribe")); state != segment.NotKnown {
 		t.emailState = state
 	}
@@ -203,9 +197,9 @@ func (w *Workspace) setAttributes(p *profile, o object) {
 			w.addDevice(p, id)
 		}
 	}
-	for name, raw := range o.fields {
-		if name = strings.TrimSpace(name); name != "" && !standard(name) {
-			t.setCustom(name, raw)
+	for _, name := range slices.Sorted(maps.Keys(o.fields)) {
+		if stripped := strings.TrimSpace(name); stripped != "" && !standard(stripped) {
+			t.setCustom(stripped, o.fields[name])
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/cohortkit/cohortkit/segment"
 	"github.com/cohortkit/cohortkit/transport/brazetest"
 )
 
@@ -134,6 +135,8 @@ func TestLives(t *testing.T) {
 		{"deleted by alias", []step{{"/users/delete", `{"user_aliases":[{"alias_label":"crm","alias_name":"c-90"}]}`}},
 			[]string{first, second, device}},
 
+		{"deleted, and its phone number tracked", []step{{"/users/delete", `{"external_ids":["u-18"]}`}, {track, `{"attributes":[{"phone":"+3318","tier":"gold"}]}`}},
+			[]string{first, device, alone, `+3318 tier="gold"`}},
 		{"tracked by external ID", []step{{track, `{"attributes":[{"external_id":"u-20","tier":"gold","email":"x@example.com"}]}`}},
 			[]string{first, second, device, alone, `u-20 x@example.com tier="gold"`}},
 		{"tracked by external ID, existing only", []step{{track, `{"attributes":[{"external_id":"u-20","_update_existing_only":true,"tier":"gold"}]}`}},
@@ -146,6 +149,12 @@ func TestLives(t *testing.T) {
 			[]string{`u-17 once u-1 crm:c-17 both@example.com tier="gold" *`, second, device, alone}},
 		{"tracked by e-mail", []step{{track, `{"attributes":[{"email":"new@example.com","phone":"+331","tier":"gold"}]}`}},
 			[]string{first, second, device, alone, `new@example.com +331 tier="gold"`}},
+		{"tracked by phone", []step{{track, `{"attributes":[{"phone":"+3318","tier":"gold"}]}`}},
+			[]string{first, `u-18 both@example.com +3318 tier="gold"`, device, alone}},
+		{"a nested object for what is none", []step{{track, `{"attributes":[{"external_id":"u-18","tier":{"add":"x"}}]}`}},
+			[]string{first, second, device, alone}},
+		{"an e-mail address that is a number", []step{{track, `{"attributes":[{"external_id":"u-18","email":7}]}`}},
+			[]string{first, second, device, alone}},
 		{"an event makes a user", []step{{track, `{"events":[{"external_id":"u-20","name":"seen","tier":"gold"}]}`}},
 			[]string{first, second, device, alone, "u-20"}},
 		{"a token brings a device", []step{{track, `{"attributes":[{"external_id":"u-18","push_tokens":[{"app_id":"a","token":"t","device_id":"12345678"}]}]}`}},
@@ -268,6 +277,60 @@ func TestExportKnowsNoCohorts(t *testing.T) {
 		got.wants(t, 201, `{"message":"success","users":[{"created_at":"2000-01-01 00:00:00.000 UTC","external_id":"u-30","braze_id":"`+id+`","random_bucket":`+string(bucket)+`,
 			"user_aliases":[{"alias_name":"c-30","alias_label":"crm"}],"devices":[{"device_id":"d-30"}],"email":"x@example.com","phone":"+3330",
 			"apps":[{"name":"Club","last_used":"2025-03-02T08:15:00Z"},{"name":"Shop","last_used":"2025-03-02T08:15:00Z"}]}]}`)
+	})
+}
+
+// TestMergeFillsWhatIsMissing merges all that a profile has into one that has some of it, and none of it into one that has all.
+func TestMergeFillsWhatIsMissing(t *testing.T) {
+	t.Parallel()
+	const keep50 = `{"merge_updates":[{"identifier_to_merge":{"external_id":"u-51"},"identifier_to_keep":{"external_id":"u-50"}}]}`
+	day := time.Date(2025, 3, 2, 0, 0, 0, 0, time.UTC)
+	full := brazetest.Profile{
+		ExternalID: "u-51", DeviceIDs: []string{"d-51"}, Email: "f@example.com", Phone: "+3351", Apps: []string{"Shop"}, LastUsedApp: day,
+		PushSubscription: segment.OptedIn, EmailSubscription: segment.Unsubscribed,
+	}
+	other := brazetest.Profile{ExternalID: "u-50", Email: "o@example.com", Apps: []string{"Club"}, LastUsedApp: day.AddDate(0, 0, -1), EmailSubscription: segment.Subscribed}
+	tests := []struct {
+		name         string
+		kept, merged brazetest.Profile
+		want         brazetest.Profile
+	}{
+		{"into nothing", brazetest.Profile{}, full, full},
+		{"into some", other, full, brazetest.Profile{
+			DeviceIDs: []string{"d-51"}, Email: "o@example.com", Phone: "+3351", Apps: []string{"Club", "Shop"}, LastUsedApp: day,
+			PushSubscription: segment.OptedIn, EmailSubscription: segment.Subscribed,
+		}},
+		{"nothing into all", full, brazetest.Profile{}, full},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t)
+			tt.kept.ExternalID, tt.merged.ExternalID = "u-50", "u-51"
+			s.add(t, tt.kept, tt.merged)
+			s.play(t, step{"/users/merge", keep50})
+			got, _ := s.workspace.ProfileByExternalID("u-50")
+			tt.want.BrazeID, tt.want.ExternalID = got.BrazeID, "u-50"
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("the kept profile (-want +got):\n%s", diff)
+			}
+			if _, there := s.workspace.ProfileByExternalID("u-51"); there {
+				t.Error("the merged profile is still there")
+			}
+		})
+	}
+}
+
+// TestMergeKeepsTheEarlierDate merges a profile into a younger one.
+func TestMergeKeepsTheEarlierDate(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t)
+		time.Sleep(time.Hour)
+		s.play(t, step{"/users/track", `{"events":[{"external_id":"u-60"}]}`},
+			step{"/users/merge", `{"merge_updates":[{"identifier_to_merge":{"external_id":"u-18"},"identifier_to_keep":{"external_id":"u-60"}}]}`})
+		s.send(t, "/users/export/ids", `{"external_ids":["u-60"],"fields_to_export":["created_at"]}`).wants(t, 201,
+			`{"message":"success","users":[{"created_at":"2000-01-01 00:00:00.000 UTC"}]}`)
 	})
 }
 

@@ -6,7 +6,8 @@ import (
 	"github.com/cohortkit/cohortkit/keys"
 )
 
-// Workspace is a customer's workspace: profiles, import keys and cohorts, segments, campaigns and Canvases, REST keys. Make one with [Server.AddWorkspace].
+// Workspace is a customer's workspace: profiles, import keys and cohorts, segments, campaigns and Canvases, REST keys. Make one
+// with [Server.AddWorkspace].
 type Workspace struct {
 	server   *Server
 	name     string
