@@ -21,6 +21,9 @@ type CohortFilter struct{ partner string }
 // "Tinyclues Cohorts". Partners whose filter does not follow that rule are known.
 func Cohort(partner string) CohortFilter { return CohortFilter{partner} }
 
+// String returns the name of the filter in the dashboard: "Tinyclues Cohorts".
+func (c CohortFilter) String() string { return dashboardName(c.partner) }
+
 // Includes matches whoever is in the cohort of that name, as the drop-down of the dashboard's filter shows it.
 func (c CohortFilter) Includes(name string) Filter { return c.filter(includes, name) }
 

@@ -116,6 +116,25 @@ func TestValueJSON(t *testing.T) {
 	}
 }
 
+func TestValueEqual(t *testing.T) {
+	t.Parallel()
+	at := noon()
+	different := []segment.Value{
+		{}, segment.StringValue("1"), segment.StringValue(""), segment.NumberValue(1), segment.NumberValue(0), segment.BooleanValue(true), segment.BooleanValue(false),
+		segment.TimeValue(at), segment.TimeValue(at.Add(time.Nanosecond)), segment.StringValue(at.Format(time.RFC3339)), segment.ArrayValue(), segment.ArrayValue("1"),
+	}
+	for i, v := range different {
+		for j, w := range different {
+			if v.Equal(w) != (i == j) {
+				t.Errorf("value %d equals value %d: %v", i, j, i != j)
+			}
+		}
+	}
+	if !segment.TimeValue(at).Equal(segment.TimeValue(at.In(time.FixedZone("", 3600)))) {
+		t.Error("one instant, written in two ways, is not equal")
+	}
+}
+
 func TestSubscriptionText(t *testing.T) {
 	t.Parallel()
 	type user struct {

@@ -25,7 +25,8 @@ func matchTable(out io.Writer, users, runs int) error {
 		is, _ := audience.Match(&profiles[i], at)
 		return is
 	}
-	byHand := func(i int) bool { return meetsConditions(records[i], at) }
+	parisian := regexp.MustCompile("(?i)^75")
+	byHand := func(i int) bool { return meetsConditions(records[i], at, parisian) }
 
 	var ours, theirs []result
 	for range runs {
@@ -95,10 +96,8 @@ type record struct {
 	lastUsed     time.Time
 }
 
-var parisian = regexp.MustCompile("(?i)^75")
-
 // meetsConditions is what tenConditions says, written out.
-func meetsConditions(r record, at time.Time) bool {
+func meetsConditions(r record, at time.Time, parisian *regexp.Regexp) bool {
 	tier, _ := r.attributes["tier"].(string)
 	postcode, _ := r.attributes["postcode"].(string)
 	points, _ := r.attributes["points"].(float64)

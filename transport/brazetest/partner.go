@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/cohortkit/cohortkit/keys"
+	"github.com/cohortkit/cohortkit/segment"
 )
 
 // Partner is a vendor that may import cohorts: the {partner} of /partners/{partner}/cohorts.
@@ -105,7 +106,7 @@ func (p *Partner) Name() string { return p.name }
 func (p *Partner) Key(instance string) keys.PartnerKey { return p.keys[instance] }
 
 // Filter returns the name of the segment filter under which the dashboard lists the partner's cohorts: "Tinyclues Cohorts".
-func (p *Partner) Filter() string { return p.name + " Cohorts" }
+func (p *Partner) Filter() string { return segment.Cohort(p.name).String() }
 
 // hasKey reports whether the text is the partner's key on the instance, or on any when the instance is "".
 func (p *Partner) hasKey(text, instance string) bool {
