@@ -237,9 +237,7 @@ func (r *run) recycle() {
 	r.mu.Unlock()
 	r.heard = ended
 	for _, b := range ended {
-		for _, l := range r.members.of(b) {
-			r.members.forget(l.hash(), b)
-		}
+		r.members.forgetBatch(b)
 		b.reset()
 		r.spare = append(r.spare, b)
 	}

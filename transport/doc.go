@@ -40,6 +40,6 @@
 // # Plugging in
 //
 // The plug is an *http.Client by its Transport: proxies, mutual TLS, tracing and the in-memory fake of package brazetest
-// all go through [WithHTTPClient]; [NewPool] makes one to share or to change. Nothing is read from the environment; a proxy is used only if that Transport has one. The package
-// is silent unless given a logger ([WithLogger]) or an observer ([WithObserver]).
+// all go through [WithHTTPClient]; [NewPool] makes one to share or to change. Nothing is read from the environment; a proxy is used only if that
+// Transport has one. The package is silent unless given a logger ([WithLogger]) or an observer ([WithObserver]).
 package transport
