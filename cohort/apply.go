@@ -105,7 +105,7 @@ func newRun(ctx context.Context, im *Importer, cohortID string) *run {
 		im: im, cohortID: cohortID,
 		ctx: ctx, begin: begin, stop: stop,
 		members: im.members.Get().(*members),
-		slots:   make(chan struct{}, im.inFlight), window: newWindow(im.limiter, im.inFlight), turn: make(chan struct{}, 1),
+		slots:   make(chan struct{}, im.inFlight), window: im.windows.take(cohortID, im.limiter, im.inFlight), turn: make(chan struct{}, 1),
 	}
 	r.spare = slices.Clone(r.members.batches)
 	for _, b := range r.spare {
