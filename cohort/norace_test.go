@@ -9,4 +9,5 @@ const (
 	defaultEvery     = 1
 	defaultSlower    = 10
 	faultDirections  = 2
+	faultTimes       = 3
 )
