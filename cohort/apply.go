@@ -105,7 +105,7 @@ func newRun(ctx context.Context, im *Importer, cohortID string) *run {
 		im: im, cohortID: cohortID,
 		ctx: ctx, begin: begin, stop: stop,
 		members: im.members.Get().(*members),
-		slots:   make(chan struct{}, im.inFlight), window: newWindow(im.limiter, im.inFlight), turn: make(chan struct{}, 1),
+		slots:   make(chan struct{}, im.inFlight), window: im.windows.take(cohortID, im.limiter, im.inFlight), turn: make(chan struct{}, 1),
 	}
 	r.spare = slices.Clone(r.members.batches)
 	for _, b := range r.spare {
@@ -237,9 +237,7 @@ func (r *run) recycle() {
 	r.mu.Unlock()
 	r.heard = ended
 	for _, b := range ended {
-		for _, l := range r.members.of(b) {
-			r.members.forget(l.hash(), b)
-		}
+		r.members.forgetBatch(b)
 		b.reset()
 		r.spare = append(r.spare, b)
 	}

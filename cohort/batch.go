@@ -25,10 +25,7 @@ type batch struct {
 }
 
 func newBatch() *batch {
-	b := &batch{
-		changes: make([]Change, 0, MaxIdentifiers),
-		done:    make(chan struct{}),
-	}
+	b := &batch{done: make(chan struct{})} // the changes get their memory as they come: most imports are small
 	b.send = func() error { return b.run.send(b) }
 	return b
 }

@@ -19,7 +19,7 @@ var atCeiling = flag.Bool("ceiling", false, "run TestCeiling with the documented
 // TestCeiling imports for an hour and a quarter across two clock hours, with default options. The run uses at least 99 % of the rate limit and never
 // more than all of it, in no clock hour and in no sliding one.
 //
-// Without the flag -ceiling everything is ten times slower, with the race detector twenty, the rate as well as the endpoint, and requests are small because
+// Without the flag -ceiling everything is ten times slower, with the race detector forty, the rate as well as the endpoint, and requests are small because
 // the endpoint says so.
 func TestCeiling(t *testing.T) {
 	t.Parallel()

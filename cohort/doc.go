@@ -65,10 +65,17 @@
 // A row that cannot be sent is rejected: it is counted, told to the [OnReject] callback with its number and reason, and the run goes
 // on, unless [Strict] is set. Everything else that is wrong with the input ends in an error before any request.
 //
+// # Many customers
+//
+// A process needs a [transport.Client] for each instance and an Importer for each customer; thousands may share one pool of connections, and one that is
+// idle costs a few hundred bytes. Customers take turns in the Client's quota, request by request, however many cohorts and requests each has under way, so
+// that ten members need not wait for somebody's ten million. A 429 pauses all who share the quota; a 423 narrows what is in flight to that cohort, and is
+// remembered for an hour. The example ManyCustomers shows a partner's process.
+//
 // # Memory and concurrency
 //
 // Apply ranges over its source once, in the calling goroutine, and holds no more than the requests in flight, however long
-// the source is. An Importer is immutable and safe for concurrent use; two runs on one cohort at a time are not, because their order
+// the source is. An Importer is safe for concurrent use; two runs on one cohort at a time are not, because their order
 // would be left to chance. A Syncer sees to that itself: a run has the lease on its cohort. What a Syncer holds in memory is up to its ledger,
 // beside the requests in flight and the identifiers given to Erase.
 package cohort

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"runtime"
 	"slices"
@@ -80,7 +81,7 @@ type fault struct {
 
 // TestApplyFaults runs imports against every fault. What the report calls accepted is in the cohort, what it calls refused or unsent is not, and the
 // requests are counted as the endpoint counts them. A member is in exactly one of these groups; who is in which is told by the fake, which keeps the
-// identifiers of each request.
+// identifiers of each request. With the race detector a fault comes one of these numbers of times.
 func TestApplyFaults(t *testing.T) {
 	t.Parallel()
 	times := []struct {
@@ -88,7 +89,8 @@ func TestApplyFaults(t *testing.T) {
 		n    int
 	}{{"once", 1}, {"three times", 3}, {"always", 0}}
 	for _, f := range faults() {
-		for _, times := range times {
+		for _, i := range rand.Perm(len(times))[:faultTimes] {
+			times := times[i]
 			t.Run(f.name+" "+times.name, func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {

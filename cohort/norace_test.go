@@ -11,4 +11,5 @@ const (
 	faultDirections  = 2
 	estimateShares   = 5
 	wrongKeyRequests = 5000 // of a rotation to a wrong key; one to a good key is as long with the race detector too
+	faultTimes       = 3
 )

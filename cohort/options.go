@@ -38,8 +38,8 @@ func WithLimiter(l transport.Limiter) Option {
 	})
 }
 
-// WithInFlight sets how many requests of one run may be under way at once, 1 to 1024. After a 423 or 429 a run uses fewer for a while.
-// Default 16, enough for the documented ceiling at a round trip of 200 ms.
+// WithInFlight sets how many requests of changes to one cohort may be under way at once, over all runs on it, 1 to 1024. After a 423 or 429 there
+// are fewer for a while; after a 423 also in runs that begin within an hour. Default 16, enough for the documented ceiling at a round trip of 200 ms.
 func WithInFlight(n int) Option {
 	return optionFunc(func(c *config) error {
 		if n < 1 || n > maxInFlight {

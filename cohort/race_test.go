@@ -6,10 +6,11 @@ package cohort_test
 // other, do less, and no less than a tenth of what they do without it: see norace_test.go.
 const (
 	defaultHistories = 100
-	defaultCrashes   = 10
-	defaultEvery     = 6
-	defaultSlower    = 20
-	wrongKeyRequests = 1000
+	defaultCrashes   = 6
+	defaultEvery     = 8
+	defaultSlower    = 40
 	faultDirections  = 1 // of the two in which a fault may come, by chance
+	faultTimes       = 1 // of the three numbers of times that it may come, by chance
+	wrongKeyRequests = 1000
 	estimateShares   = 1
 )

@@ -207,11 +207,57 @@ func TestWindowLimiterFails(t *testing.T) {
 	if w.taken != 0 {
 		t.Errorf("%d places are taken", w.taken)
 	}
+	w.late = 1 // who comes next was on its way when the window was narrowed, and never becomes an attempt
+	if err := w.Wait(t.Context()); err == nil || w.late != 0 {
+		t.Errorf("error %v; %d complaints are still expected", err, w.late)
+	}
 	w.taken = 1
 	w.Feedback(transport.Feedback{Status: http.StatusLocked})
 	if limiter.heard != 1 {
 		t.Errorf("the limiter heard of %d attempts, want 1", limiter.heard)
 	}
+}
+
+// TestWindowsAreForgotten locks one cohort after the other. The Importer keeps the windows of the last hour, and of those that were never locked none.
+func TestWindowsAreForgotten(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var ws windows
+		run := func(cohortID string, statuses ...int) (width int) {
+			w := ws.take(cohortID, passing{}, 16)
+			width = w.width
+			for _, status := range statuses {
+				if err := w.Wait(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				w.Feedback(transport.Feedback{Status: status})
+			}
+			ws.giveBack(cohortID, w)
+			return width
+		}
+		for i := range 500 {
+			id := strconv.Itoa(i)
+			run(id, http.StatusLocked)
+			run("never locked "+id, http.StatusCreated)
+			run("rate limited "+id, http.StatusTooManyRequests)
+			if width := run(id); width != 8 {
+				t.Fatalf("the next run has %d places, want 8", width)
+			}
+			time.Sleep(time.Minute)
+		}
+		if n := len(ws.of); n < 59 || n > 2*leastSweep {
+			t.Errorf("%d windows are kept, want those of an hour", n)
+		}
+		time.Sleep(time.Hour)
+		for i := range 500 {
+			if width := run(strconv.Itoa(i)); width != 16 {
+				t.Fatalf("after an hour a run has %d places, want 16", width)
+			}
+		}
+		if n := len(ws.of); n != 0 {
+			t.Errorf("%d windows are kept for good", n)
+		}
+	})
 }
 
 type passing struct{}

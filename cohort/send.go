@@ -164,6 +164,7 @@ func (r *run) end() {
 	if r.journal != nil {
 		_ = r.senders.Wait() // whoever needs the error has waited before
 	}
+	r.im.windows.giveBack(r.cohortID, r.window)
 }
 
 // progress tells how far the run is. The turn is a channel and no mutex, so that a callback that waits stops only the other callbacks.

@@ -28,7 +28,8 @@ type Syncer struct {
 	suppressed func(identity.ID) bool
 }
 
-// NewSyncer returns a Syncer that sends through this Importer and remembers in this ledger. One ledger serves any number of Importers. It fails
+// NewSyncer returns a Syncer that sends through this Importer and remembers in this ledger. One ledger serves any number of Importers; but before a cohort
+// gets a name, all entries are asked whether another one has it, so with hundreds of customers give each a ledger, such as a folder, of its own. It fails
 // with an [*InvalidError], or a [*ledger.InvalidError] if the Importer's endpoint, partner or workspace cannot be the key of an entry.
 func NewSyncer(importer *Importer, state ledger.Ledger, opts ...SyncerOption) (*Syncer, error) {
 	if importer == nil {

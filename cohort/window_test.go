@@ -3,11 +3,14 @@ package cohort_test
 import (
 	"fmt"
 	"net/http"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/cohortkit/cohortkit/cohort"
+	"github.com/cohortkit/cohortkit/cohort/ledger"
+	"github.com/cohortkit/cohortkit/identity"
 	"github.com/cohortkit/cohortkit/transport/brazetest"
 )
 
@@ -73,6 +76,109 @@ func TestApplyWidensAgain(t *testing.T) {
 		}
 		if last > even*5/4 {
 			t.Errorf("the last hundred requests took %s, want about %s: the run did not widen again", last, even)
+		}
+	})
+}
+
+// TestLocksAreRemembered runs again and again on a cohort that its endpoint locks for every overlap. The first run finds out, those within the hour after
+// it know, and runs on other cohorts are not concerned.
+func TestLocksAreRemembered(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name string
+		run  func(t *testing.T, s *stage, im *cohort.Importer) func(cohortID string) error
+	}{
+		{"Apply", func(t *testing.T, _ *stage, im *cohort.Importer) func(string) error {
+			t.Helper()
+			return func(cohortID string) error {
+				_, err := im.Apply(t.Context(), cohortID, adds(16_000))
+				return err
+			}
+		}},
+		{"Sync", func(t *testing.T, _ *stage, im *cohort.Importer) func(string) error {
+			t.Helper()
+			syncer, err := cohort.NewSyncer(im, ledger.NewMemory(), cohort.WithRemovalGuard(1, 0))
+			if err != nil {
+				t.Fatal(err)
+			}
+			day := 0
+			return func(cohortID string) error {
+				day++
+				_, err := syncer.Sync(t.Context(), cohort.Cohort{ID: cohortID, Name: cohortID}, cohort.Identifiers(func(yield func(identity.ID, error) bool) {
+					for i := range 16_000 { // all others than the day before
+						if !yield(identity.ExternalID(fmt.Sprint(day, "-", i)), nil) {
+							return
+						}
+					}
+				}))
+				return err
+			}
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s := newStage(t)
+				s.server.Inject(brazetest.Users(), brazetest.LockedOnOverlap()).Always()
+				s.server.Inject(brazetest.Users(), brazetest.Delay(200*time.Millisecond)).Always()
+				run := tt.run(t, s, s.importer(t))
+				locked := func(cohortID string) int {
+					t.Helper()
+					before := len(s.server.Requests())
+					if err := run(cohortID); err != nil {
+						t.Fatal(err)
+					}
+					n := 0
+					for _, r := range s.server.Requests()[before:] {
+						if r.Status == http.StatusLocked {
+							n++
+						}
+					}
+					return n
+				}
+				const many = 8
+				if n := locked(campaign); n < many {
+					t.Fatalf("the first run was locked out %d times: nothing was tested", n)
+				}
+				for i := range 3 {
+					if n := locked(campaign); n > 4 {
+						t.Errorf("run %d was locked out %d times", i+2, n)
+					}
+				}
+				if n := locked("camp-482"); n < many {
+					t.Errorf("another cohort was locked out %d times: it had to make good for the first one", n)
+				}
+				if err := wait(t.Context(), time.Hour); err != nil {
+					t.Fatal(err)
+				}
+				if n := locked(campaign); n < many {
+					t.Errorf("after an hour the cohort was locked out %d times: it is narrow for ever", n)
+				}
+			})
+		})
+	}
+}
+
+// TestRunsOnOneCohort has several runs on a cohort at the same time. They share what one may have in flight.
+func TestRunsOnOneCohort(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		s.server.Inject(brazetest.Users(), brazetest.Delay(time.Second)).Always()
+		im := s.importer(t, cohort.WithInFlight(4))
+		var wg sync.WaitGroup
+		for _, cohortID := range []string{campaign, campaign, campaign, "camp-482"} {
+			wg.Go(func() {
+				if report, err := im.Apply(t.Context(), cohortID, adds(20_000)); err != nil {
+					t.Errorf("%v: %v", report, err)
+				}
+			})
+		}
+		wg.Wait()
+		for _, cohortID := range []string{campaign, "camp-482"} {
+			if got := s.workspace.MaxOverlap(s.partner, cohortID); got != 4 {
+				t.Errorf("%s: %d requests were in progress at once, want 4", cohortID, got)
+			}
 		}
 	})
 }

@@ -2,17 +2,14 @@ package transport
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/url"
 	"runtime"
 	"runtime/debug"
 	"strings"
-	"time"
 )
 
 // Client makes calls to one endpoint. It is immutable, safe for concurrent use, starts no goroutine of its own and holds no key.
@@ -71,25 +68,9 @@ func New(endpoint Endpoint, opts ...Option) (*Client, error) {
 		}
 	}
 	if c.transport == nil {
-		c.transport = newTransport()
+		c.transport = NewPool()
 	}
 	return c, nil
-}
-
-// newTransport returns the default connection pool: no proxy, connections for as many requests in flight as an import makes.
-func newTransport() *http.Transport {
-	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
-	return &http.Transport{
-		DialContext:           dial(dialer),
-		TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS12},
-		TLSHandshakeTimeout:   10 * time.Second,
-		ForceAttemptHTTP2:     true,
-		DisableCompression:    true,
-		MaxIdleConns:          256,
-		MaxIdleConnsPerHost:   64,
-		IdleConnTimeout:       90 * time.Second,
-		ExpectContinueTimeout: time.Second,
-	}
 }
 
 // Endpoint returns the endpoint of the Client.

@@ -35,11 +35,12 @@
 // # Pace
 //
 // Every attempt asks the request's [Limiter] first. [Quota] is the limiter for cohort calls: 250,000 requests an hour, paced
-// so that no clock hour and no sliding hour ever sees more, and fair between workspaces through [Quota.Share].
+// so that no clock hour and no sliding hour ever sees more, and fair between workspaces through [Quota.Share]. Clients that the endpoint counts
+// together get one Quota by [WithQuota]; machines that it counts together take a part each, see [NewQuota].
 //
 // # Plugging in
 //
 // The plug is an *http.Client by its Transport: proxies, mutual TLS, tracing and the in-memory fake of package brazetest
-// all go through [WithHTTPClient]. Nothing is read from the environment; a proxy is used only if that Transport has one. The package
-// is silent unless given a logger ([WithLogger]) or an observer ([WithObserver]).
+// all go through [WithHTTPClient]; [NewPool] makes one to share or to change. Nothing is read from the environment; a proxy is used only if that
+// Transport has one. The package is silent unless given a logger ([WithLogger]) or an observer ([WithObserver]).
 package transport

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -121,6 +122,50 @@ func ExampleQuota() {
 	// 201 <nil>
 	// 201 <nil>
 	// 0 wait
+}
+
+// A 429 to one workspace pauses all who share the Quota. Its state is cheap enough for a gauge that is read every second.
+func ExampleQuota_State() {
+	quota, err := transport.NewQuota(transport.CohortRequestsPerHour)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	ctx := context.Background()
+	acme, globex := quota.Share("acme"), quota.Share("globex")
+	if err := acme.Wait(ctx); err != nil {
+		fmt.Println(err)
+		return
+	}
+	acme.Feedback(transport.Feedback{Status: http.StatusTooManyRequests, RetryAfter: 20 * time.Minute}) // a Client does so
+
+	soon, cancel := context.WithTimeout(ctx, time.Millisecond)
+	defer cancel()
+	fmt.Println("globex:", globex.Wait(soon))
+	state := quota.State()
+	fmt.Printf("of %d requests an hour %d passed; paused for %s\n", state.Limit, state.Passed, time.Until(state.PausedUntil).Round(time.Minute))
+	// Output:
+	// globex: context deadline exceeded
+	// of 250000 requests an hour 1 passed; paused for 20m0s
+}
+
+// Clients of several instances share one pool of connections, here through the proxy of the company.
+func ExampleNewPool() {
+	pool := transport.NewPool()
+	pool.Proxy = http.ProxyURL(&url.URL{Scheme: "http", Host: "proxy.example.com:3128"})
+	shared := transport.WithHTTPClient(&http.Client{Transport: pool})
+	for _, instance := range []string{"EU-01", "US-06"} {
+		endpoint, err := transport.ParseEndpoint(instance)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		client, err := transport.New(endpoint, shared)
+		fmt.Println(client, err)
+	}
+	// Output:
+	// transport.Client of EU-01 (https://rest.fra-01.braze.eu) <nil>
+	// transport.Client of US-06 (https://rest.iad-06.braze.com) <nil>
 }
 
 // counter counts answers by what they meant, as a metric would.

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -286,5 +287,50 @@ func TestOnePool(t *testing.T) {
 	defer do("/b", shared).CloseIdleConnections()
 	if got := opened.Load(); got != 3 {
 		t.Errorf("after CloseIdleConnections there are %d connections, want 3", got)
+	}
+}
+
+// TestPoolKeepsConnections has as many requests in flight as a pool keeps connections, several times over. Only the first ones open a connection.
+func TestPoolKeepsConnections(t *testing.T) {
+	t.Parallel()
+	const atOnce, rounds = 64, 3
+	var opened atomic.Int64
+	arrived, all := make(chan struct{}, atOnce), make(chan struct{})
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		arrived <- struct{}{}
+		<-all
+		_, _ = io.WriteString(w, success)
+	}))
+	srv.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+		if s == http.StateNew {
+			opened.Add(1)
+		}
+	}
+	srv.Start()
+	defer srv.Close()
+	c, err := transport.New(endpoint(t, srv.URL), transport.WithHTTPClient(&http.Client{Transport: transport.NewPool()}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.CloseIdleConnections()
+	for range rounds {
+		var wg sync.WaitGroup
+		for range atOnce {
+			wg.Go(func() {
+				if _, err := c.Do(t.Context(), request(transport.RepeatSafe)); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		for range atOnce {
+			<-arrived
+		}
+		for range atOnce {
+			all <- struct{}{}
+		}
+		wg.Wait()
+	}
+	if got := opened.Load(); got != atOnce {
+		t.Errorf("%d times %d requests at once opened %d connections", rounds, atOnce, got)
 	}
 }

@@ -2,5 +2,8 @@
 
 package transport
 
-// longDay is how many hours of the documented rate TestQuotaOfADay steps through.
-const longDay = 24
+// How many hours of the documented rate TestQuotaOfADay steps through.
+const (
+	longDay  = 24
+	shortDay = 6
+)

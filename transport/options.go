@@ -24,8 +24,8 @@ func (f optionFunc) apply(c *config) error { return f(c) }
 
 // WithHTTPClient sends every attempt through the Transport of this client: proxies, mutual TLS, tracing and fakes plug in there. The
 // client is not changed. Its Timeout, if any, bounds each attempt; its Jar and CheckRedirect are not used. Clients of several
-// endpoints may share one Transport and so one pool of connections. Default, also for an http.Client without a Transport: a pool of the
-// Client's own, without a proxy.
+// endpoints may share one Transport and so one pool of connections; [NewPool] makes one. Default, also for an http.Client without a Transport: a pool
+// of the Client's own, as NewPool makes it.
 func WithHTTPClient(hc *http.Client) Option {
 	return optionFunc(func(c *config) error {
 		if hc == nil {

@@ -25,13 +25,17 @@ const (
 // that wait take turns, however many requests each has waiting. Use it through [Quota.Share].
 //
 // A plain token bucket set to the published number oversteps it by its burst, so a Quota lets requests pass at even distances
-// and keeps a small reserve: of 250,000 an hour it uses 249,968. After a pause it lets at most four pass together.
+// and keeps a small reserve, for what the network crowds together: of 250,000 an hour it uses 249,968. After a pause it lets at most four pass
+// together.
 //
 // It listens to the answers: a 429 stops everybody who shares the Quota for as long as the endpoint asks; as the remaining requests of
 // the endpoint's window fall, it spreads them over the rest of the window; at none it stops until the window ends.
 //
-// A Quota starts no goroutine. It holds memory only for workspaces that are waiting.
+// A Quota starts no goroutine. It holds memory only for workspaces that are waiting, and takes no longer for a turn the more there are. It is safe for
+// concurrent use.
 type Quota struct {
+	limit    int           // requests in a window
+	window   time.Duration // in which the endpoint counts
 	distance time.Duration // between requests
 	slack    time.Duration // how far a request may come before its even place
 
@@ -43,7 +47,10 @@ type Quota struct {
 	reset     time.Time     // end of that window; zero when not known
 	turns     *list.List    // of *queue: the workspaces that wait, in the order of their turns
 	queues    map[string]*list.Element
+	waiting   int // in all queues
 	timer     *time.Timer
+	since     time.Time // the beginning of the clock's window of the latest request
+	passed    int       // requests in it
 }
 
 // queue is the waiting line of one workspace; it is never empty while it is among the turns.
@@ -52,8 +59,15 @@ type queue struct {
 	waiters   *list.List // of chan struct{}
 }
 
-// NewQuota returns a Quota of so many requests an hour. Several machines that draw on one limit each take a part of it:
-// NewQuota(CohortRequestsPerHour / 4) on each of four.
+// NewQuota returns a Quota of so many requests an hour, 1 to 1,000,000,000.
+//
+// Several machines that draw on one limit each take a part of it, such as NewQuota(CohortRequestsPerHour / 4) on each of four: no part is overstepped,
+// so neither is the sum, and a remainder of the division stays unused. Divide by as many machines as may ever run at once. They know nothing of each
+// other: a machine that has nothing to send leaves its part unused, and a 429 pauses the machine that got it. A [Limiter] of your own can do
+// better, as the example of the package shows.
+//
+// A Quota begins anew with its process, which may let four requests pass at once. The reserve makes up for seven restarts within an hour. Below 3,200
+// an hour requests never pass together, and the reserve is one in two hundred; below 200 there is none.
 func NewQuota(perHour int) (*Quota, error) {
 	if perHour < 1 || perHour > 1e9 {
 		return nil, fmt.Errorf("transport: quota: %d requests an hour is out of range; use 1 to 1,000,000,000, for the cohort endpoints at most CohortRequestsPerHour", perHour)
@@ -72,12 +86,14 @@ func NewQuotaPer(requests int, per time.Duration) (*Quota, error) {
 
 func newQuota(requests int, per time.Duration) *Quota {
 	// Within any window at most (per / distance) + burst requests pass. A reserve larger than the burst keeps that below the number.
-	burst, reserve := 1, 0
+	burst, reserve := 1, requests/200
 	if requests >= 3200 {
 		burst, reserve = 4, 32
 	}
 	distance := per/time.Duration(requests-reserve) + 1
 	return &Quota{
+		limit:    requests,
+		window:   per,
 		distance: distance,
 		slack:    time.Duration(burst-1) * distance,
 		turns:    list.New(),
@@ -88,23 +104,26 @@ func newQuota(requests int, per time.Duration) *Quota {
 // Share returns the Limiter of one workspace. Shares of the same name take one turn between them.
 func (q *Quota) Share(workspace string) *Share { return &Share{quota: q, workspace: workspace} }
 
-// QuotaState is a moment of a [Quota].
+// QuotaState is a moment of a [Quota], for a metric or a log.
 type QuotaState struct {
-	Waiting     int       // attempts that wait
-	Workspaces  int       // workspaces they belong to
-	PausedUntil time.Time // nobody passes before; zero when not paused
-	Remaining   int       // requests left in the endpoint's window, as far as its headers told; meaningful if Reset is set
-	Reset       time.Time // when that window ends; zero when not known
+	Limit       int           // requests in a window that the Quota was made for
+	Window      time.Duration // how long a window is; an hour, unless NewQuotaPer said otherwise
+	Passed      int           // requests that it let pass since the clock's present window began, repeats included
+	Waiting     int           // attempts that wait
+	Workspaces  int           // workspaces they belong to
+	PausedUntil time.Time     // nobody passes before; zero when not paused
+	Remaining   int           // requests left in the endpoint's window, as far as its headers told; meaningful if Reset is set
+	Reset       time.Time     // when that window ends; zero when not known
 }
 
-// State tells how the Quota stands.
+// State tells how the Quota stands. It costs next to nothing, however many wait.
 func (q *Quota) State() QuotaState {
 	now := time.Now()
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	s := QuotaState{Workspaces: q.turns.Len()}
-	for e := q.turns.Front(); e != nil; e = e.Next() {
-		s.Waiting += e.Value.(*queue).waiters.Len()
+	s := QuotaState{Limit: q.limit, Window: q.window, Waiting: q.waiting, Workspaces: q.turns.Len()}
+	if q.since.Equal(now.Truncate(q.window)) {
+		s.Passed = q.passed
 	}
 	if q.paused.After(now) {
 		s.PausedUntil = q.paused
@@ -151,6 +170,7 @@ func (s *Share) Wait(ctx context.Context) error {
 		// It was let through in the same moment. Its place goes to the next in line.
 		q.next = q.next.Add(-q.distance)
 		q.remaining++
+		q.passed--
 		q.serve(time.Now())
 	default:
 		q.leave(place, mine)
@@ -167,7 +187,7 @@ func (s *Share) Feedback(f Feedback) {
 	q.listen(f, now)
 	if f.Status == http.StatusTooManyRequests {
 		q.pause(f, now)
-	} else if f.Status != 0 {
+	} else if f.Status != 0 && !q.paused.After(now) { // not the answer to a request that was under way when the pause began
 		q.penalty = 0
 	}
 	if q.turns.Len() > 0 {
@@ -235,6 +255,10 @@ func later(a, b time.Time) time.Time {
 func (q *Quota) pass(now time.Time) {
 	q.next = later(q.next, now).Add(q.distance)
 	q.remaining--
+	if since := now.Truncate(q.window); !since.Equal(q.since) {
+		q.since, q.passed = since, 0
+	}
+	q.passed++
 }
 
 // enqueue puts a waiter at the end of its workspace's line.
@@ -244,12 +268,14 @@ func (q *Quota) enqueue(workspace string, ready chan struct{}) (*queue, *list.El
 		e = q.turns.PushBack(&queue{workspace: workspace, waiters: list.New()})
 		q.queues[workspace] = e
 	}
+	q.waiting++
 	line := e.Value.(*queue)
 	return line, line.waiters.PushBack(ready)
 }
 
 // leave takes a waiter out that nobody let through.
 func (q *Quota) leave(line *queue, waiter *list.Element) {
+	q.waiting--
 	line.waiters.Remove(waiter)
 	if line.waiters.Len() == 0 {
 		q.turns.Remove(q.queues[line.workspace])
@@ -269,6 +295,7 @@ func (q *Quota) serve(now time.Time) {
 			return
 		}
 		q.pass(now)
+		q.waiting--
 		turn := q.turns.Front()
 		line := turn.Value.(*queue)
 		close(line.waiters.Remove(line.waiters.Front()).(chan struct{}))

@@ -2,6 +2,9 @@
 
 package transport
 
-// longDay is how many hours of the documented rate TestQuotaOfADay steps through. It is six million requests in one goroutine, of which the race detector
-// makes ten times the work and finds nothing in: a quarter of them is enough for it.
-const longDay = 6
+// How many hours of the documented rate TestQuotaOfADay steps through. They are millions of requests in one goroutine, of which the race detector makes
+// ten times the work and finds nothing in: a part of them is enough for it.
+const (
+	longDay  = 4
+	shortDay = 2
+)

@@ -57,6 +57,7 @@ var (
 func TestStorageCrashes(t *testing.T) {
 	t.Parallel()
 	for _, s := range storages {
+		s.every = max(1, *every)
 		for _, c := range []struct {
 			name   string
 			script func(*run)
@@ -65,7 +66,6 @@ func TestStorageCrashes(t *testing.T) {
 			t.Run(s.name+"/"+c.name, func(t *testing.T) {
 				t.Parallel()
 				seed := rand.Uint64()
-				s.every = max(1, *every)
 				n, err := s.crashes(t.Context(), c.script, seed)
 				t.Logf("seed %d: %d crashes, %d disks, of which %d were not seen before", seed, n.points, n.disks, n.checked)
 				if err != nil {
