@@ -281,7 +281,9 @@ func TestFaultsOnCalls(t *testing.T) {
 		{"truncated", brazetest.ToSends(), brazetest.TruncateBody(4), 201, `{"di`, 1},
 		{"malformed, not applied", brazetest.ToSends(), brazetest.MalformedBody().NotApplied(), 201, `{"message":"succ`, 0},
 		{"slow, not applied", brazetest.ToSends(), brazetest.SlowBody(time.Second).NotApplied(), 201, `{"message":"success"}`, 0},
-		{"success with errors", brazetest.ToSends(), brazetest.SuccessWithErrors("odd"), 201, `"errors":["odd"]`, 1},
+		{"success with errors", brazetest.ToSends(), brazetest.SuccessWithErrors("odd"), 201, `"errors":["odd"],"message":"success"}`, 1},
+		{"success with errors keeps what the send answers", brazetest.ToSends(), brazetest.SuccessWithErrors("odd"), 201, `{"dispatch_id":"`, 1},
+		{"success with errors, not applied", brazetest.ToSends(), brazetest.SuccessWithErrors("odd").NotApplied(), 201, `{"errors":["odd"],"message":"success"}`, 0},
 		{"echo", brazetest.ToSends(), brazetest.BadRequestEchoing(), 400, "campaign_id", 0},
 		{"of the workspace", brazetest.ToSends().Where(func(r brazetest.Request) bool { return r.Operation == brazetest.TriggerCampaign }), brazetest.HTML(502), 502, "Proxy", 0},
 	}
@@ -306,6 +308,16 @@ func TestFaultsOnCalls(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestSuccessWithErrorsAddsToThem spoils an answer that has minor errors of its own, and a refusal.
+func TestSuccessWithErrorsAddsToThem(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.Inject(brazetest.To(brazetest.TrackUsers), brazetest.SuccessWithErrors("odd")).Times(2)
+	s.send(t, "/users/track", `{"attributes":[{"external_id":"u-17"},{"tier":"gold"}]}`).wants(t, 201,
+		`{"message":"success","attributes_processed":1,"errors":[{"type":"an object must have an identifier","input_array":"attributes","index":1},"odd"]}`)
+	s.send(t, "/users/track", `{}`).wants(t, 201, `{"message":"success","errors":["odd"]}`)
 }
 
 // TestEchoRepeatsKeyAndBody is what a client must keep out of its logs.
