@@ -108,6 +108,10 @@ func (w *Workspace) Sends() []Send {
 			sends[i].Reached[j].Properties = slices.Clone(sends[i].Reached[j].Properties)
 		}
 		sends[i].Missed = slices.Clone(sends[i].Missed)
+		if sends[i].Audience != nil {
+			audience := *sends[i].Audience
+			sends[i].Audience = &audience
+		}
 	}
 	return sends
 }
