@@ -82,6 +82,8 @@ func TestCalls(t *testing.T) {
 		{name: "page after the last", path: "/segments/list?page=1&sort_direction=desc", status: 200, token: `"segments":[]`},
 		{name: "page is huge", path: "/segments/list?page=9223372036854775807", status: 200, token: `"segments":[]`},
 		{name: "page is negative", path: "/segments/list?page=-1", status: 400, token: "page"},
+		{name: "page is null", path: "/segments/list?page=null", status: 400, token: "page"},
+		{name: "page is a fraction", path: "/segments/list?page=1.5", status: 400, token: "page"},
 		{name: "page is no number", path: "/segments/list?page=two", status: 400, token: "page"},
 		{name: "direction is unknown", path: "/segments/list?sort_direction=up", status: 400, token: "sort_direction"},
 		{name: "query is broken", path: "/segments/list?page=%zz", status: 400, token: "query"},
@@ -339,8 +341,11 @@ func TestDenyUnknownPaths(t *testing.T) {
 	if got := s.send(t, "/segments/list/", ""); got.status != 403 || got.message(t) != "Access Denied" {
 		t.Errorf("with a key: %d %s, want 403 Access Denied", got.status, got.body)
 	}
-	if got := s.call(t, keys.NewRESTKey("x"), "/segments/list/", ""); got.status != 404 {
-		t.Errorf("without a key: %d, want 404", got.status)
+	elsewhere := s.AddWorkspace("acme US", brazetest.OnInstance("US-01")).GenerateRESTKey()
+	for name, key := range map[string]keys.RESTKey{"an unknown key": keys.NewRESTKey("x"), "the key of another cluster": elsewhere} {
+		if got := s.call(t, key, "/segments/list/", ""); got.status != 404 {
+			t.Errorf("with %s: %d, want 404", name, got.status)
+		}
 	}
 }
 
@@ -476,6 +481,65 @@ func TestRefusedCallsDrawOnNothing(t *testing.T) {
 			t.Errorf("remaining %d, want %d", got[1], want)
 		}
 	}
+}
+
+// TestRefusalsTellWhatIsLeft is refused in each way that comes before the fields: whoever has a good key learns what is left.
+func TestRefusalsTellWhatIsLeft(t *testing.T) {
+	t.Parallel()
+	const list, huge = "/segments/list", brazetest.MaxBodyBytes + 1
+	tests := []struct {
+		name, method, path, contentType string
+		body                            int  // bytes
+		narrow, elsewhere               bool // which key
+		status, want                    int
+	}{
+		{name: "no permission", method: "GET", path: list, narrow: true, status: 403, want: 9},
+		{name: "another method", method: "PUT", path: list, status: 405, want: 9},
+		{name: "content type", method: "POST", path: "/messages/send", contentType: "text/plain", status: 415, want: 9},
+		{name: "too long", method: "POST", path: "/messages/send", contentType: "application/json", body: huge, status: 413, want: 9},
+		{name: "unknown path", method: "GET", path: "/segments", status: 404, want: 9},
+		{name: "key of another cluster", method: "GET", path: list, elsewhere: true, status: 401, want: 10},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s := newScene(t, brazetest.RateLimitOf(brazetest.ListSegments, 10), brazetest.RateLimit(77))
+				if got := left(t, s.send(t, list, "")); got[1] != 9 {
+					t.Fatalf("%d remain, want 9", got[1])
+				}
+				key := s.rest
+				if tt.narrow {
+					key = s.workspace.GenerateRESTKey("users.track")
+				}
+				if tt.elsewhere {
+					key = s.AddWorkspace("acme US", brazetest.OnInstance("US-01")).GenerateRESTKey()
+				}
+				got := s.request(t, tt.method, endpoint+tt.path, strings.Repeat(" ", tt.body), http.Header{
+					"Authorization": {"Bearer " + key.Reveal()}, "Content-Type": {tt.contentType},
+				})
+				if l := left(t, got); got.status != tt.status || l[0] != 10 || l[1] != tt.want {
+					t.Errorf("status %d, limit %d, remaining %d; want %d, 10 and %d", got.status, l[0], l[1], tt.status, tt.want)
+				}
+			})
+		})
+	}
+}
+
+// TestKeyDeletedMeanwhile deletes the key of a call that waits.
+func TestKeyDeletedMeanwhile(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t)
+		s.Inject(brazetest.To(brazetest.ListSegments), brazetest.Delay(time.Second))
+		answer := make(chan reply, 1)
+		go func() { answer <- s.send(t, "/segments/list", "") }()
+		synctest.Wait()
+		s.workspace.DeleteRESTKey(s.rest)
+		if got := <-answer; got.status != 401 {
+			t.Errorf("status %d, want 401", got.status)
+		}
+	})
 }
 
 // TestCallsAtOnce sends while cohorts, profiles and segments change. The race detector looks on.

@@ -37,7 +37,7 @@ type exchange struct {
 	partner   *Partner
 	instance  string   // of the host, or ""
 	page      *page    // of the import key, be it valid or not; nil for an unknown one
-	restKey   *restKey // of a REST call; nil for an unknown one
+	restKey   *restKey // of what is no cohort request; nil for an unknown one
 	entered   bool     // counted in the page's overlap
 	others    int      // other requests to the cohort in progress on arrival
 	closed    bool     // the books are closed
@@ -100,12 +100,12 @@ func (e *exchange) arrive() {
 		panic(http.ErrAbortHandler)
 	}
 
-	if op.isCall() {
+	if op.isCall() || op == OtherPath {
 		e.restKey = s.findRESTKey(r.Header)
 	}
 	method := endpoints[op].method
 	switch {
-	case op == OtherPath && served && s.cfg.denyUnknown && s.findRESTKey(r.Header) != nil:
+	case op == OtherPath && served && s.cfg.denyUnknown && e.hasKey():
 		e.refuse(http.StatusForbidden, accessDenied)
 	case op == OtherPath || !served:
 		e.refuse(http.StatusNotFound, "no such endpoint")
@@ -139,7 +139,7 @@ func (e *exchange) arrive() {
 }
 
 func (e *exchange) refuse(status int, text string) {
-	e.refusal = &answer{status: status, body: errorBody(text), allowance: e.untouched(time.Now())}
+	e.refusal = &answer{status: status, body: errorBody(text), allowance: e.allowance(0)}
 }
 
 // untouched is the allowance of a request that draws on no limit.
@@ -297,7 +297,7 @@ func (e *exchange) allowance(n int) allowance {
 	switch {
 	case e.page != nil:
 		key = e.limitKey()
-	case e.restKey != nil:
+	case e.hasKey():
 		key.workspace = e.restKey.workspace
 	default:
 		return e.untouched(now)
