@@ -49,14 +49,7 @@ const randomBuckets = 10_000
 
 // exportUsers is /users/export/ids.
 func (c *call) exportUsers() func() any {
-	ids, aliases := c.body.texts("external_ids"), c.body.objects("user_aliases")
-	var users []user
-	for _, id := range ids {
-		users = append(users, user{externalID: id})
-	}
-	for _, item := range aliases {
-		users = append(users, user{alias: item.alias()})
-	}
+	users := append(c.users("external_ids"), c.users("user_aliases")...)
 	if len(users) > MaxUsers {
 		c.problems = []string{tooManyAliases}
 	}

@@ -157,11 +157,8 @@ func (c *call) sendMessages() func() any {
 	if c.body.has("campaign_id") {
 		d.campaign = c.campaign("campaign_id", TriggerCampaign)
 	}
-	for _, id := range c.body.texts("external_user_ids") {
-		d.recipients = append(d.recipients, recipient{user: user{externalID: id}})
-	}
-	for _, item := range c.body.objects("user_aliases") {
-		d.recipients = append(d.recipients, recipient{user: user{alias: item.alias()}})
+	for _, u := range append(c.users("external_user_ids"), c.users("user_aliases")...) {
+		d.recipients = append(d.recipients, recipient{user: u})
 	}
 	if len(d.recipients) > MaxUsers {
 		c.problemf(tooManyAliases)

@@ -46,6 +46,34 @@ func (o object) user(fields ...string) user {
 	return u
 }
 
+// users reads an optional array of users that are all named in the same way, which the name of the array tells.
+func (c *call) users(list string) []user {
+	var users []user
+	switch list {
+	case "external_ids", "external_user_ids":
+		for _, id := range c.body.texts(list) {
+			users = append(users, user{externalID: id})
+		}
+	case "braze_ids":
+		for _, id := range c.body.texts(list) {
+			users = append(users, user{brazeID: id})
+		}
+	case "user_aliases":
+		for _, item := range c.body.objects(list) {
+			users = append(users, user{alias: item.alias()})
+		}
+	case "email_addresses":
+		for _, item := range c.body.objects(list) {
+			users = append(users, item.user("email"))
+		}
+	case "phone_numbers":
+		for _, item := range c.body.objects(list) {
+			users = append(users, item.user("phone"))
+		}
+	}
+	return users
+}
+
 // The values of a prioritization.
 const (
 	identified           = "identified"
