@@ -29,7 +29,7 @@ type Send struct {
 	// Reached are the users that it would have reached, in the order in which the profiles were added to the workspace.
 	Reached []Reached
 	// Missed are the recipients that the request named and that would not have been reached, in its order.
-	Missed []Missed
+	Missed []Miss
 }
 
 // ExternalIDs returns the external IDs of those it reached that have one, in the order of Reached.
@@ -51,8 +51,8 @@ type Reached struct {
 	Properties json.RawMessage
 }
 
-// Missed is a recipient of a request whom it did not reach.
-type Missed struct {
+// Miss is a recipient that an accepted request named and that it did not reach.
+type Miss struct {
 	// Recipient is the place in the request, from 0. [SendMessages] counts external_user_ids first, then user_aliases.
 	Recipient int
 	Reason    MissReason
@@ -315,7 +315,7 @@ func (w *Workspace) sendToRecipients(d *dispatch) {
 		if reason == 0 {
 			reached = append(reached, i)
 		} else {
-			d.Missed = append(d.Missed, Missed{Recipient: i, Reason: reason})
+			d.Missed = append(d.Missed, Miss{Recipient: i, Reason: reason})
 		}
 	}
 	slices.SortFunc(reached, func(a, b int) int { return cmp.Compare(found[a].index, found[b].index) })
