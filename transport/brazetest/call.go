@@ -28,7 +28,7 @@ func (e *exchange) processCall() answer {
 	s, now := e.server, time.Now()
 	end := &endpoints[e.operation]
 	if status, text := e.denied(end); status != 0 {
-		return answer{status: status, body: errorBody(text), allowance: e.allowance(0)}
+		return answer{status: status, body: errorBody(text), allowance: e.allowance()}
 	}
 	c := &call{
 		server:    s,

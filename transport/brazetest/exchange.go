@@ -139,7 +139,7 @@ func (e *exchange) arrive() {
 }
 
 func (e *exchange) refuse(status int, text string) {
-	e.refusal = &answer{status: status, body: errorBody(text), allowance: e.allowance(0)}
+	e.refusal = &answer{status: status, body: errorBody(text), allowance: e.allowance()}
 }
 
 // untouched is the allowance of a request that draws on no limit.
@@ -199,7 +199,7 @@ func (e *exchange) answer() {
 
 // unprocessed is what a fault starts from that does not let the request take effect.
 func (e *exchange) unprocessed() answer {
-	return answer{allowance: e.allowance(0)}
+	return answer{allowance: e.allowance()}
 }
 
 // wait waits without holding any lock, and drops the connection when nobody waits for the answer any more.
@@ -240,7 +240,7 @@ func (e *exchange) process() answer {
 		problems = append(problems, "cohort_id is not the ID of a known cohort")
 	}
 	if len(problems) > 0 && !s.cfg.countRefused {
-		return answer{status: http.StatusBadRequest, body: errorBody(problems...), allowance: e.allowance(0)}
+		return answer{status: http.StatusBadRequest, body: errorBody(problems...), allowance: e.allowance()}
 	}
 	left, ok := s.limits.draw(now, 1, e.limitKey())
 	switch {
@@ -290,8 +290,8 @@ func (e *exchange) limitKey() limitKey {
 	return limitKey{bucket: cohortBucket, partner: e.partner, workspace: e.page.workspace}
 }
 
-// allowance draws n requests if it is known whose.
-func (e *exchange) allowance(n int) allowance {
+// allowance is what is left of the limit, without drawing on it, if it is known whose it is.
+func (e *exchange) allowance() allowance {
 	now := time.Now()
 	key := limitKey{bucket: endpoints[e.operation].bucket}
 	switch {
@@ -302,7 +302,7 @@ func (e *exchange) allowance(n int) allowance {
 	default:
 		return e.untouched(now)
 	}
-	left, _ := e.server.limits.draw(now, n, key)
+	left, _ := e.server.limits.draw(now, 0, key)
 	return left
 }
 
