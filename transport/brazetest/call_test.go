@@ -352,8 +352,8 @@ func TestDenyUnknownPaths(t *testing.T) {
 	}
 }
 
-// TestSetUpMistakes are mistakes in setting up a workspace for REST calls, each of which ends the test.
-func TestSetUpMistakes(t *testing.T) {
+// TestMistakesInWhatFollows is TestSetupMistakes for what follows an import.
+func TestMistakesInWhatFollows(t *testing.T) {
 	t.Parallel()
 	noLookbehind := segment.StringAttribute("tier").MatchesRegex("(?<!x)gold")
 	of := func(f segment.Filter) *segment.Segment {
