@@ -177,8 +177,9 @@ func DropMembershipOnIdentify() Option { return option(func(c *config) { c.dropO
 // both. Undocumented.
 func DropMembershipOnMerge() Option { return option(func(c *config) { c.dropOnMerge = true }) }
 
-// CheckBodyFirst answers 400 before 401: the fields are checked before the keys. Default: the keys are checked first, as
-// soon as the body is a JSON object that could carry them. Undocumented.
+// CheckBodyFirst answers 400 before 401: the fields of a cohort request are checked before the keys. Default: the keys are
+// checked first, as soon as the body is a JSON object that could carry them. Undocumented. REST calls, whose key is in the
+// header, do not change.
 func CheckBodyFirst() Option { return option(func(c *config) { c.bodyFirst = true }) }
 
 // CountRefused makes a request with good keys draw on the rate limit even if it is refused with a 400. Default: a 400 is
@@ -191,6 +192,7 @@ func RateLimit(requests int) Option {
 }
 
 // RateLimitOf sets how many requests the rate limit of an operation allows in its window, which stays as long as it is.
+// Windows begin on the clock hour, minute, and so on; only the first is documented.
 // Operations that share a limit share the change. At least 1. The defaults are those of Braze's limits page, for each
 // workspace: 250,000 in an hour, shared, for all that have none of their own; 20,000 in a minute, shared, for aliases,
 // identify, merge and delete; 1,000 in a minute each to rename and to remove external IDs; 3,000 in three seconds for
@@ -242,7 +244,8 @@ func BlockExternalIDs(ids ...string) Option {
 // with each partner. Whose limit it is, is undocumented.
 func LimitPartners() Option { return option(func(c *config) { c.perPartner = true }) }
 
-// PropagationDelay sets how long an accepted change takes to become visible in the members of a cohort. Default: none.
+// PropagationDelay sets how long an accepted change takes to become visible in the members of a cohort, and so in segments
+// and to sends. REST calls take effect at once. Default: none.
 // Braze speaks of 10 to 100 ms as usual, and recommends five minutes between calls that depend on each other.
 func PropagationDelay(d time.Duration) Option { return option(func(c *config) { c.propagation = d }) }
 
