@@ -64,7 +64,7 @@ func (w *Workspace) lens() *lens {
 
 // look turns to a profile, and reports false for one that is gone.
 func (l *lens) look(p *profile) bool {
-	if p.gone {
+	if p.gone() {
 		return false
 	}
 	l.seen = segment.Profile{Cohorts: l.seen.Cohorts[:0]}

@@ -128,22 +128,22 @@ func (w *Workspace) reachedBy(email, phone string) []*profile {
 	}
 	var found []*profile
 	for _, p := range w.people.all {
-		if !p.gone && p.traits != nil && (email != "" && p.traits.email == email || phone != "" && p.traits.phone == phone) {
+		if !p.gone() && p.traits != nil && (email != "" && p.traits.email == email || phone != "" && p.traits.phone == phone) {
 			found = append(found, p)
 		}
 	}
 	return found
 }
 
-// prioritize leaves those that each value in turn prefers.
+// prioritize leaves those that each value in turn prefers of profiles that have traits.
 func prioritize(list []*profile, order []string) []*profile {
 	for _, value := range order {
 		if len(list) == 0 {
 			return nil
 		}
-		latest, earliest := list[0].updated, list[0].updated
+		latest, earliest := list[0].traits.updated, list[0].traits.updated
 		for _, p := range list {
-			latest, earliest = max(latest, p.updated), min(earliest, p.updated)
+			latest, earliest = max(latest, p.traits.updated), min(earliest, p.traits.updated)
 		}
 		list = slices.DeleteFunc(list, func(p *profile) bool {
 			switch value {
@@ -152,9 +152,9 @@ func prioritize(list []*profile, order []string) []*profile {
 			case unidentified:
 				return p.external != ""
 			case mostRecentlyUpdated:
-				return p.updated != latest
+				return p.traits.updated != latest
 			default:
-				return p.updated != earliest
+				return p.traits.updated != earliest
 			}
 		})
 	}
