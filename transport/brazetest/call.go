@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
 	"unicode/utf8"
 )
@@ -27,7 +28,7 @@ func (e *exchange) processCall() answer {
 	s, now := e.server, time.Now()
 	end := &endpoints[e.operation]
 	if status, text := e.denied(end); status != 0 {
-		return answer{status: status, body: errorBody(text), allowance: s.limits.untouched(end.bucket, now)}
+		return answer{status: status, body: errorBody(text), allowance: e.allowance()}
 	}
 	c := &call{
 		server:    s,
@@ -56,10 +57,15 @@ func (e *exchange) processCall() answer {
 	return answer{status: end.status, body: encode(said), allowance: left}
 }
 
+// hasKey reports whether the request has the REST key of a workspace that exists on its host.
+func (e *exchange) hasKey() bool {
+	return e.restKey != nil && (e.instance == "" || e.restKey.workspace.instance == e.instance)
+}
+
 // denied checks the key, and returns the status and the text of a refusal, or 0.
 func (e *exchange) denied(end *endpoint) (int, string) {
 	switch {
-	case e.restKey == nil, e.instance != "" && e.restKey.workspace.instance != e.instance:
+	case !e.hasKey(), e.server.findRESTKey(e.r.Header) == nil: // the key may have been deleted while the request waited
 		return http.StatusUnauthorized, "Invalid API key"
 	case !e.restKey.may(end.permission()):
 		return http.StatusForbidden, accessDenied
@@ -94,8 +100,12 @@ func (c *call) problemf(format string, args ...any) {
 
 // count reads an optional number from the query, at least 0.
 func (c *call) count(name string) int {
-	n := 0
-	if text := c.query.Get(name); text != "" && (json.Unmarshal([]byte(text), &n) != nil || n < 0) {
+	text := c.query.Get(name)
+	if text == "" {
+		return 0
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 0 {
 		c.problemf("'%s' must be a whole number from 0", name)
 	}
 	return n

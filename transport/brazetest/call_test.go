@@ -82,6 +82,8 @@ func TestCalls(t *testing.T) {
 		{name: "page after the last", path: "/segments/list?page=1&sort_direction=desc", status: 200, token: `"segments":[]`},
 		{name: "page is huge", path: "/segments/list?page=9223372036854775807", status: 200, token: `"segments":[]`},
 		{name: "page is negative", path: "/segments/list?page=-1", status: 400, token: "page"},
+		{name: "page is null", path: "/segments/list?page=null", status: 400, token: "page"},
+		{name: "page is a fraction", path: "/segments/list?page=1.5", status: 400, token: "page"},
 		{name: "page is no number", path: "/segments/list?page=two", status: 400, token: "page"},
 		{name: "direction is unknown", path: "/segments/list?sort_direction=up", status: 400, token: "sort_direction"},
 		{name: "query is broken", path: "/segments/list?page=%zz", status: 400, token: "query"},
@@ -185,6 +187,7 @@ func TestCalls(t *testing.T) {
 		{name: "identify by e-mail", path: "/users/identify", body: `{"emails_to_identify":[{"external_id":"u-90","email":"alone@example.com","prioritization":["unidentified"]}]}`, status: 201, token: "success"},
 		{name: "identify by phone without prioritization", path: "/users/identify", body: `{"phone_numbers_to_identify":[{"external_id":"u-90","phone":"+3318"}]}`, status: 400, token: "prioritization"},
 		{name: "identify nobody", path: "/users/identify", body: `{}`, status: 400, token: "aliases_to_identify"},
+		{name: "identify an empty batch", path: "/users/identify", body: `{"aliases_to_identify":[],"emails_to_identify":[]}`, status: 400, token: "must not be empty"},
 		{name: "identify as nobody", path: "/users/identify", body: `{"aliases_to_identify":[{"user_alias":{"alias_label":"crm","alias_name":"c-90"}}]}`, status: 400, token: "external_id"},
 		{name: "identify with the old merge_behavior", path: "/users/identify", body: `{"aliases_to_identify":[{"external_id":"u-90","user_alias":{"alias_label":"crm","alias_name":"c-90"}}],"merge_behavior":"none"}`, status: 201, token: "success"},
 		{name: "identify 51", path: "/users/identify", body: `{"aliases_to_identify":` + objects(51, `{"external_id":"u-90","user_alias":{"alias_label":"crm","alias_name":"c-90"}}`) + `}`, status: 400, token: "max number"},
@@ -200,6 +203,8 @@ func TestCalls(t *testing.T) {
 		{name: "delete by e-mail", path: "/users/delete", body: `{"email_addresses":[{"email":"alone@example.com","prioritization":["unidentified"]}]}`, status: 201, token: `"deleted":1`},
 		{name: "delete by phone", path: "/users/delete", body: `{"phone_numbers":[{"phone":"+3318","prioritization":["identified"]}]}`, status: 201, token: `"deleted":1`},
 		{name: "delete by two kinds", path: "/users/delete", body: `{"external_ids":["u-17"],"braze_ids":[]}`, status: 400, token: "exactly one"},
+		{name: "delete an empty batch", path: "/users/delete", body: `{"external_ids":[]}`, status: 400, token: "'external_ids' must not be empty"},
+		{name: "delete by an e-mail address that is a string", path: "/users/delete", body: `{"email_addresses":["alone@example.com"]}`, status: 400, token: "email_addresses"},
 		{name: "delete nothing", path: "/users/delete", body: `{}`, status: 400, token: "exactly one"},
 		{name: "delete 51", path: "/users/delete", body: `{"external_ids":FIFTYONE}`, status: 400, token: "max number"},
 		{name: "rename", path: "/users/external_ids/rename", body: `{"external_id_renames":[{"current_external_id":"u-18","new_external_id":"u-180"},{"current_external_id":"u-1","new_external_id":"u-2"}]}`, status: 201, token: `"external_ids":["u-180"],"rename_errors":[[1,`},
@@ -339,13 +344,16 @@ func TestDenyUnknownPaths(t *testing.T) {
 	if got := s.send(t, "/segments/list/", ""); got.status != 403 || got.message(t) != "Access Denied" {
 		t.Errorf("with a key: %d %s, want 403 Access Denied", got.status, got.body)
 	}
-	if got := s.call(t, keys.NewRESTKey("x"), "/segments/list/", ""); got.status != 404 {
-		t.Errorf("without a key: %d, want 404", got.status)
+	elsewhere := s.AddWorkspace("acme US", brazetest.OnInstance("US-01")).GenerateRESTKey()
+	for name, key := range map[string]keys.RESTKey{"an unknown key": keys.NewRESTKey("x"), "the key of another cluster": elsewhere} {
+		if got := s.call(t, key, "/segments/list/", ""); got.status != 404 {
+			t.Errorf("with %s: %d, want 404", name, got.status)
+		}
 	}
 }
 
-// TestSetUpMistakes are mistakes in setting up a workspace for REST calls, each of which ends the test.
-func TestSetUpMistakes(t *testing.T) {
+// TestMistakesInWhatFollows is TestSetupMistakes for what follows an import.
+func TestMistakesInWhatFollows(t *testing.T) {
 	t.Parallel()
 	noLookbehind := segment.StringAttribute("tier").MatchesRegex("(?<!x)gold")
 	of := func(f segment.Filter) *segment.Segment {
@@ -476,6 +484,65 @@ func TestRefusedCallsDrawOnNothing(t *testing.T) {
 			t.Errorf("remaining %d, want %d", got[1], want)
 		}
 	}
+}
+
+// TestRefusalsTellWhatIsLeft is refused in each way that comes before the fields: whoever has a good key learns what is left.
+func TestRefusalsTellWhatIsLeft(t *testing.T) {
+	t.Parallel()
+	const list, huge = "/segments/list", brazetest.MaxBodyBytes + 1
+	tests := []struct {
+		name, method, path, contentType string
+		body                            int  // bytes
+		narrow, elsewhere               bool // which key
+		status, want                    int
+	}{
+		{name: "no permission", method: "GET", path: list, narrow: true, status: 403, want: 9},
+		{name: "another method", method: "PUT", path: list, status: 405, want: 9},
+		{name: "content type", method: "POST", path: "/messages/send", contentType: "text/plain", status: 415, want: 9},
+		{name: "too long", method: "POST", path: "/messages/send", contentType: "application/json", body: huge, status: 413, want: 9},
+		{name: "unknown path", method: "GET", path: "/segments", status: 404, want: 9},
+		{name: "key of another cluster", method: "GET", path: list, elsewhere: true, status: 401, want: 10},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s := newScene(t, brazetest.RateLimitOf(brazetest.ListSegments, 10), brazetest.RateLimit(77))
+				if got := left(t, s.send(t, list, "")); got[1] != 9 {
+					t.Fatalf("%d remain, want 9", got[1])
+				}
+				key := s.rest
+				if tt.narrow {
+					key = s.workspace.GenerateRESTKey("users.track")
+				}
+				if tt.elsewhere {
+					key = s.AddWorkspace("acme US", brazetest.OnInstance("US-01")).GenerateRESTKey()
+				}
+				got := s.request(t, tt.method, endpoint+tt.path, strings.Repeat(" ", tt.body), http.Header{
+					"Authorization": {"Bearer " + key.Reveal()}, "Content-Type": {tt.contentType},
+				})
+				if l := left(t, got); got.status != tt.status || l[0] != 10 || l[1] != tt.want {
+					t.Errorf("status %d, limit %d, remaining %d; want %d, 10 and %d", got.status, l[0], l[1], tt.status, tt.want)
+				}
+			})
+		})
+	}
+}
+
+// TestKeyDeletedMeanwhile deletes the key of a call that waits.
+func TestKeyDeletedMeanwhile(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t)
+		s.Inject(brazetest.To(brazetest.ListSegments), brazetest.Delay(time.Second))
+		answer := make(chan reply, 1)
+		go func() { answer <- s.send(t, "/segments/list", "") }()
+		synctest.Wait()
+		s.workspace.DeleteRESTKey(s.rest)
+		if got := <-answer; got.status != 401 {
+			t.Errorf("status %d, want 401", got.status)
+		}
+	})
 }
 
 // TestCallsAtOnce sends while cohorts, profiles and segments change. The race detector looks on.

@@ -232,12 +232,11 @@ func (w *Workspace) settle(c *cohort, now time.Time) {
 	due := 0
 	for ; due < len(c.pending) && !c.pending[due].visible.After(now); due++ {
 		for _, e := range c.pending[due].effects {
-			p := w.people.all[e.profile]
-			for p.into != nil {
-				p = p.into
+			for e.profile != nobody && w.people.all[e.profile].gone() {
+				e.profile = w.people.all[e.profile].heir
 			}
-			if !p.gone {
-				c.apply(effect{profile: p.index, remove: e.remove})
+			if e.profile != nobody {
+				c.apply(e)
 			}
 		}
 	}
@@ -283,7 +282,7 @@ func (w *Workspace) everyCohort(f func(*cohort)) {
 func (w *Workspace) leaveAll(p *profile) {
 	w.everyCohort(func(c *cohort) {
 		c.members.remove(p.index)
-		if p.into != nil {
+		if p.gone() && p.heir != nobody {
 			return
 		}
 		for i := range c.pending {
@@ -294,7 +293,7 @@ func (w *Workspace) leaveAll(p *profile) {
 
 // inherit puts a profile into the cohorts of one that is about to be merged into it, now and for what is not visible yet.
 func (w *Workspace) inherit(p, like *profile) {
-	like.into = p
+	like.heir = p.index
 	w.everyCohort(func(c *cohort) {
 		if c.members.has(like.index) {
 			c.members.add(p.index)

@@ -83,46 +83,63 @@
 //
 // # KNOWN_DIFFERENCES
 //
-// What is known to differ from Braze, and what is our own choice because nothing is documented:
+// What is known to differ from Braze, and what is our own choice because nothing is documented. Everywhere:
 //
-//   - Of the REST API only the calls of [Operation] are served: no lists of campaigns and Canvases, no analytics, no
-//     export of a segment, no schedules, no /sends/id/create. Every other path, and a trailing slash, is a 404 unless
-//     [DenyUnknownPaths]; another method is a 405.
 //   - The wording of error messages is the fake's own. The words by which causes are told apart are the documented
 //     ones.
+//   - A request is refused first for its path, which is a 404, then for its method, a 405, its length and its content type.
+//     4 MB are read as 4,000,000 bytes. Compressed bodies are a 415.
+//   - Limits by the minute or by seconds reset on the clock too, where only the clock hour is documented. No answer has a
+//     Retry-After unless a fault does it.
+//   - There is no TLS: in memory, https URLs are served as well, but nothing is encrypted. HTTP/2 is not spoken.
+//   - Partner keys differ from instance to instance unless [OneKeyFor] joins some. The format of keys is made up.
+//
+// Of cohort requests:
+//
 //   - An unknown partner slug is a 401 "Unauthorized access". Slugs are compared byte for byte.
 //   - A body that is no JSON object is a 400 even before the keys are checked, since there are none. Bytes that are not
 //     UTF-8 are no JSON.
 //   - An empty cohort_id is a 400; its length, and that of a name, is bounded by the size of the body alone.
 //   - created_at must have a date, a time of day with seconds, and an offset; other forms of ISO 8601 are a 400.
 //   - null where a value is expected is a 400, as is an alias that is empty or not in the form of an object with two
-//     strings. Empty external IDs and device IDs are accepted and match nobody. Blocked dummy IDs are not known, and no
-//     length is enforced on identifiers.
-//   - 4 MB are read as 4,000,000 bytes. Compressed bodies are a 415.
+//     strings. Empty external IDs and device IDs are accepted and match nobody, and no length is enforced.
 //   - An identical request changes nothing but the counters; data points are not counted.
 //   - Changes are matched when they are accepted; with [PropagationDelay], a profile that appears later does not catch
 //     up.
-//   - Nothing locks a cohort, and no answer has a Retry-After, unless a fault does it.
-//   - Merging follows the lifecycle and merge pages where Braze's pages contradict each other.
-//   - REST keys have no IP allow-list. No other field than those documented is looked at; null is as good as absent,
-//     and a duplicate field counts as given last.
-//   - All POST calls answer 201 but merge, which answers 202, and does its work at once; GET calls answer 200. An empty
-//     batch is a 400. Where a call draws on two rate limits, the headers are those of the tighter one. Limits by the
-//     minute reset on the clock minute, and so on.
-//   - A call with a Connected Audience counts as a broadcast, even to recipients, who must be in the audience. An
-//     audience with a regular expression that Go cannot run is a 400, as is one that breaks a rule of package segment.
+//   - Nothing locks a cohort unless a fault does it.
+//
+// Of REST calls:
+//
+//   - Only those of [Operation] are served: no lists of campaigns and Canvases, no analytics, no export of a segment, no
+//     schedules, no /sends/id/create. A trailing slash is a 404 too, unless [DenyUnknownPaths].
+//   - A call is refused for its key, then for its permission, its fields, and the rate limit last. Whoever has a good key
+//     is told what is left of the limit. There is no IP allow-list, and no plan that leaves something out.
+//   - No other field than those documented is looked at; null is as good as absent, and a duplicate field counts as given
+//     last. An empty batch is a 400.
+//   - All POST calls answer 201 but merge, which answers 202; GET calls answer 200. They take effect at once, whatever the
+//     [PropagationDelay], and their items in the order of the request.
+//   - Where a call draws on two rate limits, the headers are those of the tighter one. A call with a Connected Audience
+//     counts as a broadcast, even to recipients, who must be in the audience. An audience with a regular expression that Go
+//     cannot run is a 400, as is one that breaks a rule of package segment.
 //   - Who is reached follows the target audience alone; subscriptions only count in /messages/send, by the channels of
 //     its messages, and unknown ones as subscribed. Frequency caps, devices, addresses and the content of messages are
 //     not looked at; nor are message variants and attachments. A send_id need not have been created.
+//   - The attributes of a recipient are set before it is seen who is reached, on a profile that was there already too, and
+//     even if the campaign is stopped.
 //   - A user in several target segments must be in all of them. Archived and paused campaigns accept triggers as
 //     Canvases do. An unknown Canvas is an "Invalid Campaign ID" too.
 //   - Of the default attributes only e-mail, phone and the two subscriptions are kept, of events and purchases nothing.
 //     Nested custom attributes, and arrays of anything but strings, are left out in silence; lengths of attributes are
 //     not limited. An app has no sessions to count: a profile names its apps, and one time for all of them.
-//   - /users/track answers 201 with minor errors even if no object is good. /users/alias/* and /users/identify count
-//     every item, /users/delete the profiles it found. An export lists unknown aliases as "label:name".
-//   - /users/identify takes over devices too. /users/identify and /users/merge fill in what is missing as one, and sum
-//     nothing up.
-//   - There is no TLS: in memory, https URLs are served as well, but nothing is encrypted. HTTP/2 is not spoken.
-//   - Partner keys differ from instance to instance unless [OneKeyFor] joins some. The format of keys is made up.
+//   - /users/track answers 201 with minor errors even if no object is good. Of several users with one e-mail address or
+//     phone number it means the one most recently updated. It alone enforces the lengths of identifiers, and the list of
+//     [BlockExternalIDs].
+//   - /users/alias/* and /users/identify count every item, /users/delete the profiles it found. An alias is not renamed to
+//     one in use, which is a success. An export lists unknown aliases as "label:name".
+//   - /users/identify gives an external ID that is unknown to the profile, as its own page says, takes over devices too, and
+//     leaves a profile that has an external ID as it is.
+//   - Merging follows the lifecycle and merge pages where Braze's pages contradict each other. All merges fill in what is
+//     missing as one, and sum nothing up. Nobody is in a Global Control Group, and no phone number is invalid.
+//   - /users/delete wants e-mail addresses and phone numbers as objects with a prioritization, of any value.
+//     /users/external_ids/rename lists the new IDs.
 package brazetest

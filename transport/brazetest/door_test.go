@@ -310,6 +310,20 @@ func TestStartErrors(t *testing.T) {
 	}
 }
 
+// TestOptionGivenTwice gives each option twice, the second time as it should be.
+func TestOptionGivenTwice(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, brazetest.RateLimit(0), brazetest.RateLimit(7), brazetest.RateLimitOf(brazetest.ExportUsers, -1), brazetest.RateLimitOf(brazetest.ExportUsers, 8),
+		brazetest.BroadcastLimit(0, 0), brazetest.BroadcastLimit(9, 9), brazetest.BlockExternalIDs("guest"), brazetest.BlockExternalIDs("nobody"))
+	if got := left(t, s.users(t, `[]`)); got[0] != 7 {
+		t.Errorf("limit %d, want 7", got[0])
+	}
+	got := s.send(t, "/users/track", `{"attributes":[{"external_id":"guest"},{"external_id":"nobody"}]}`)
+	if !strings.Contains(got.body, `"attributes_processed":1`) || !strings.Contains(got.body, `"index":1`) {
+		t.Errorf("blocked is not what was given last: %s", got.body)
+	}
+}
+
 // TestSetupMistakes is what ends a test at once, because nothing sensible could follow.
 func TestSetupMistakes(t *testing.T) {
 	t.Parallel()

@@ -37,7 +37,7 @@ type exchange struct {
 	partner   *Partner
 	instance  string   // of the host, or ""
 	page      *page    // of the import key, be it valid or not; nil for an unknown one
-	restKey   *restKey // of a REST call; nil for an unknown one
+	restKey   *restKey // of what is no cohort request; nil for an unknown one
 	entered   bool     // counted in the page's overlap
 	others    int      // other requests to the cohort in progress on arrival
 	closed    bool     // the books are closed
@@ -100,12 +100,12 @@ func (e *exchange) arrive() {
 		panic(http.ErrAbortHandler)
 	}
 
-	if op.isCall() {
+	if op.isCall() || op == OtherPath {
 		e.restKey = s.findRESTKey(r.Header)
 	}
 	method := endpoints[op].method
 	switch {
-	case op == OtherPath && served && s.cfg.denyUnknown && s.findRESTKey(r.Header) != nil:
+	case op == OtherPath && served && s.cfg.denyUnknown && e.hasKey():
 		e.refuse(http.StatusForbidden, accessDenied)
 	case op == OtherPath || !served:
 		e.refuse(http.StatusNotFound, "no such endpoint")
@@ -139,7 +139,7 @@ func (e *exchange) arrive() {
 }
 
 func (e *exchange) refuse(status int, text string) {
-	e.refusal = &answer{status: status, body: errorBody(text), allowance: e.untouched(time.Now())}
+	e.refusal = &answer{status: status, body: errorBody(text), allowance: e.allowance()}
 }
 
 // untouched is the allowance of a request that draws on no limit.
@@ -199,7 +199,7 @@ func (e *exchange) answer() {
 
 // unprocessed is what a fault starts from that does not let the request take effect.
 func (e *exchange) unprocessed() answer {
-	return answer{allowance: e.allowance(0)}
+	return answer{allowance: e.allowance()}
 }
 
 // wait waits without holding any lock, and drops the connection when nobody waits for the answer any more.
@@ -240,7 +240,7 @@ func (e *exchange) process() answer {
 		problems = append(problems, "cohort_id is not the ID of a known cohort")
 	}
 	if len(problems) > 0 && !s.cfg.countRefused {
-		return answer{status: http.StatusBadRequest, body: errorBody(problems...), allowance: e.allowance(0)}
+		return answer{status: http.StatusBadRequest, body: errorBody(problems...), allowance: e.allowance()}
 	}
 	left, ok := s.limits.draw(now, 1, e.limitKey())
 	switch {
@@ -290,19 +290,19 @@ func (e *exchange) limitKey() limitKey {
 	return limitKey{bucket: cohortBucket, partner: e.partner, workspace: e.page.workspace}
 }
 
-// allowance draws n requests if it is known whose.
-func (e *exchange) allowance(n int) allowance {
+// allowance is what is left of the limit, without drawing on it, if it is known whose it is.
+func (e *exchange) allowance() allowance {
 	now := time.Now()
 	key := limitKey{bucket: endpoints[e.operation].bucket}
 	switch {
 	case e.page != nil:
 		key = e.limitKey()
-	case e.restKey != nil:
+	case e.hasKey():
 		key.workspace = e.restKey.workspace
 	default:
 		return e.untouched(now)
 	}
-	left, _ := e.server.limits.draw(now, n, key)
+	left, _ := e.server.limits.draw(now, 0, key)
 	return left
 }
 

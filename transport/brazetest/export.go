@@ -1,6 +1,7 @@
 package brazetest
 
 import (
+	"cmp"
 	"encoding/json"
 	"maps"
 	"slices"
@@ -49,28 +50,18 @@ const randomBuckets = 10_000
 
 // exportUsers is /users/export/ids.
 func (c *call) exportUsers() func() any {
-	ids, aliases := c.body.texts("external_ids"), c.body.objects("user_aliases")
-	var users []user
-	for _, id := range ids {
-		users = append(users, user{externalID: id})
-	}
-	for _, item := range aliases {
-		users = append(users, user{alias: item.alias()})
-	}
+	users := append(c.users("external_ids"), c.users("user_aliases")...)
 	if len(users) > MaxUsers {
 		c.problems = []string{tooManyAliases}
 	}
-	device, brazeID, email, phone := c.body.text("device_id"), c.body.text("braze_id"), c.body.text("email_address"), c.body.text("phone")
-	single := 0
-	for _, text := range []string{device, email, phone} {
-		if text != "" {
-			single++
-		}
+	if id := c.body.text("braze_id"); id != "" {
+		users = append(users, user{brazeID: id})
 	}
-	switch {
-	case single > 1:
+	device, email, phone := c.body.text("device_id"), c.body.text("email_address"), c.body.text("phone")
+	switch given := slices.DeleteFunc([]string{device, email, phone}, func(text string) bool { return text == "" }); {
+	case len(given) > 1:
 		c.problemf("only one of 'device_id', 'email_address' and 'phone' can be exported in one request")
-	case single == 0 && len(users) == 0 && brazeID == "":
+	case len(given) == 0 && len(users) == 0:
 		c.problemf("one of 'external_ids', 'user_aliases', 'device_id', 'braze_id', 'email_address' and 'phone' is required")
 	}
 	fields := c.body.texts("fields_to_export")
@@ -88,20 +79,10 @@ func (c *call) exportUsers() func() any {
 		}{Message: success, Users: []any{}}
 		var found []*profile
 		for _, u := range users {
-			switch p := w.lookUp(u); {
-			case p != nil:
-				found = append(found, p)
-			case u.alias != Alias{}:
-				said.Invalid = append(said.Invalid, u.alias.Label+":"+u.alias.Name)
-			default:
-				said.Invalid = append(said.Invalid, u.externalID)
-			}
-		}
-		if brazeID != "" {
-			if p, err := w.find(brazeID); err == nil {
+			if p := w.lookUp(u); p != nil {
 				found = append(found, p)
 			} else {
-				said.Invalid = append(said.Invalid, brazeID)
+				said.Invalid = append(said.Invalid, u.text())
 			}
 		}
 		if holders, ok := w.people.devices[device]; ok {
@@ -117,6 +98,14 @@ func (c *call) exportUsers() func() any {
 		}
 		return said
 	})
+}
+
+// text is how the answer repeats the identifier of a user that is not there.
+func (u user) text() string {
+	if u.alias != (Alias{}) {
+		return u.alias.Label + ":" + u.alias.Name
+	}
+	return cmp.Or(u.externalID, u.brazeID)
 }
 
 // export makes the user object of a profile, with these fields or with all.

@@ -1,6 +1,7 @@
 package brazetest
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -112,7 +113,7 @@ func LockedOnOverlap() Fault {
 	return f
 }
 
-// RateLimited answers 429 with nothing remaining until the clock hour ends. Not applied. A Retry-After header, which is
+// RateLimited answers 429 with nothing remaining until the window of the rate limit ends. Not applied. A Retry-After header, which is
 // undocumented, is sent with this text, whatever it is, unless it is empty. [Fault.Header] changes the other headers.
 func RateLimited(retryAfter string) Fault {
 	f := replace("rate limited", http.StatusTooManyRequests, errorBody("rate limit exceeded"), nil)
@@ -165,11 +166,23 @@ func TruncateBody(n int) Fault {
 // MalformedBody answers with the genuine status and a body that claims to be JSON and is not. Applied.
 func MalformedBody() Fault { return spoil("malformed body", `{"message":"succ`) }
 
-// SuccessWithErrors answers with the success status and a list of minor errors beside the message. Applied.
+// SuccessWithErrors answers with the success status and a list of minor errors beside what the genuine answer says, such
+// as the dispatch_id of a send. Applied. A refusal becomes a success that says no more than that.
 func SuccessWithErrors(texts ...string) Fault {
 	return Fault{name: "success with errors", applied: true, answer: func(e *exchange, a answer) bool {
-		a.status, _ = e.success()
-		a.body = strings.Replace(errorBody(append([]string{"success"}, texts...)...), `["success",`, `[`, 1)
+		if a.status < 200 || a.status > 299 {
+			a.status, a.body = e.success()
+		}
+		var said map[string]any
+		if json.Unmarshal([]byte(a.body), &said) != nil || said == nil { // the body of Success may be anything
+			said = map[string]any{"message": success}
+		}
+		errs, _ := said["errors"].([]any) // those of the answer itself
+		for _, text := range texts {
+			errs = append(errs, text)
+		}
+		said["errors"] = errs
+		a.body = encode(said)
 		e.send(a)
 		return true
 	}}

@@ -46,7 +46,7 @@ func TestFaults(t *testing.T) {
 		{name: "truncated beyond its length", fault: brazetest.TruncateBody(99), status: 201, token: "success", applied: true},
 		{name: "truncated, not applied", fault: brazetest.TruncateBody(5).NotApplied(), status: 201, cut: true},
 		{name: "malformed", fault: brazetest.MalformedBody(), status: 201, token: `"succ`, applied: true},
-		{name: "success with errors", fault: brazetest.SuccessWithErrors("late", "odd"), status: 201, token: `{"message":"success","errors":["late","odd"]}`, applied: true},
+		{name: "success with errors", fault: brazetest.SuccessWithErrors("late", "odd"), status: 201, token: `{"errors":["late","odd"],"message":"success"}`, applied: true},
 		{name: "queued", fault: brazetest.Queued(), status: 202, token: "queued", applied: true},
 		{name: "gateway", fault: brazetest.HTML(502), status: 502, token: "<!DOCTYPE html>", header: map[string]string{"Content-Type": "text/html; charset=utf-8", "X-RateLimit-Limit": ""}},
 		{name: "portal", fault: brazetest.HTML(200), status: 200, token: "<h1>OK</h1>"},

@@ -15,15 +15,21 @@ func (c *call) batch(name string) []object {
 		return nil
 	}
 	items := c.body.objects(name)
-	switch {
-	case len(c.problems) > 0:
-	case len(items) == 0:
-		c.problemf("'%s' must not be empty", name)
-	case len(items) > MaxUsers:
-		c.problemf(tooManyIDs)
+	c.limitBatch(name, len(items))
+	if len(items) > MaxUsers {
 		return nil
 	}
 	return items
+}
+
+// limitBatch notes that a batch is empty or too large.
+func (c *call) limitBatch(name string, items int) {
+	switch {
+	case items > MaxUsers:
+		c.problems = []string{tooManyIDs}
+	case items == 0 && len(c.problems) == 0:
+		c.problemf("'%s' must not be empty", name)
+	}
 }
 
 // locked returns an effect that has the workspace to itself.
@@ -89,23 +95,16 @@ func (c *call) identifyUsers() func() any {
 		externalID string
 	}
 	var list []identification
-	given := false
 	for _, kind := range [...]struct{ list, field string }{
 		{"aliases_to_identify", "user_alias"},
 		{"emails_to_identify", "email"},
 		{"phone_numbers_to_identify", "phone"},
 	} {
-		given = given || c.body.has(kind.list)
 		for _, item := range c.body.objects(kind.list) {
 			list = append(list, identification{item.user(kind.field), item.need("external_id")})
 		}
 	}
-	switch {
-	case !given:
-		c.problemf("one of 'aliases_to_identify', 'emails_to_identify' and 'phone_numbers_to_identify' is required")
-	case len(list) > MaxUsers:
-		c.problems = []string{tooManyIDs}
-	}
+	c.limitBatch("aliases_to_identify', 'emails_to_identify' or 'phone_numbers_to_identify", len(list))
 	return c.locked(func(w *Workspace) any {
 		for _, i := range list {
 			p := w.lookUp(i.user)
@@ -147,7 +146,6 @@ func (c *call) mergeUsers() func() any {
 
 // deleteUsers is /users/delete. It counts the profiles that it found.
 func (c *call) deleteUsers() func() any {
-	var list []user
 	var given []string
 	for _, name := range []string{"external_ids", "user_aliases", "braze_ids", "email_addresses", "phone_numbers"} {
 		if c.body.has(name) {
@@ -158,31 +156,8 @@ func (c *call) deleteUsers() func() any {
 		c.problemf("exactly one of 'external_ids', 'user_aliases', 'braze_ids', 'email_addresses' and 'phone_numbers' is required")
 		return nil
 	}
-	switch name := given[0]; name {
-	case "external_ids":
-		for _, id := range c.body.texts(name) {
-			list = append(list, user{externalID: id})
-		}
-	case "braze_ids":
-		for _, id := range c.body.texts(name) {
-			list = append(list, user{brazeID: id})
-		}
-	case "user_aliases":
-		for _, item := range c.body.objects(name) {
-			list = append(list, user{alias: item.alias()})
-		}
-	case "email_addresses":
-		for _, item := range c.body.objects(name) {
-			list = append(list, item.user("email"))
-		}
-	default:
-		for _, item := range c.body.objects(name) {
-			list = append(list, item.user("phone"))
-		}
-	}
-	if len(list) > MaxUsers {
-		c.problems = []string{tooManyIDs}
-	}
+	list := c.users(given[0])
+	c.limitBatch(given[0], len(list))
 	return c.locked(func(w *Workspace) any {
 		deleted := 0
 		for _, u := range list {
@@ -228,13 +203,7 @@ func (c *call) renameExternalIDs() func() any {
 // removeExternalIDs is /users/external_ids/remove.
 func (c *call) removeExternalIDs() func() any {
 	list := c.body.texts("external_ids")
-	switch {
-	case len(c.problems) > 0:
-	case len(list) == 0:
-		c.problemf("'external_ids' must not be empty")
-	case len(list) > MaxUsers:
-		c.problemf(tooManyIDs)
-	}
+	c.limitBatch("external_ids", len(list))
 	return c.locked(func(w *Workspace) any {
 		said := struct {
 			Message string    `json:"message"`

@@ -283,7 +283,9 @@ func (w *Workspace) absorb(into, from *profile) {
 
 // forget makes a profile unfindable.
 func (w *Workspace) forget(p *profile) {
-	p.gone = true
+	if !p.gone() { // else it was inherited from
+		p.heir = nobody
+	}
 	if p.external != "" {
 		w.people.externals.remove(p.external)
 	}

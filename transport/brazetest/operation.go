@@ -44,7 +44,7 @@ type endpoint struct {
 
 // endpoints is the router, by operation.
 var endpoints = [...]endpoint{
-	OtherPath:   {name: "other path"},
+	OtherPath:   {name: "other path", bucket: sharedBucket},
 	NameCohort:  {name: "name a cohort", method: http.MethodPost, bucket: cohortBucket},
 	ChangeUsers: {name: "change users", method: http.MethodPost, bucket: cohortBucket},
 

@@ -1,7 +1,6 @@
 package brazetest
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -57,12 +56,12 @@ type config struct {
 
 	bodyFirst    bool
 	countRefused bool
-	limits       [len(buckets)]int // 0 for the default
+	limits       map[bucket]int // what is not here has its default
+	limitsOther  bool           // a limit for paths that are not served
 	perPartner   bool
 	early        bool // onboarded before fields_to_export was required
 	denyUnknown  bool
 	blocked      []string // external IDs
-	invalid      []error  // what the options found wrong by themselves
 
 	semantics       segment.Semantics
 	propagation     time.Duration
@@ -70,11 +69,11 @@ type config struct {
 }
 
 func defaultConfig() config {
-	return config{successStatus: http.StatusCreated, successBody: `{"message":"success"}`}
+	return config{successStatus: http.StatusCreated, successBody: `{"message":"success"}`, limits: make(map[bucket]int)}
 }
 
 func (c *config) validate() error {
-	errs := c.invalid
+	var errs []error
 	if c.successStatus < 200 || c.successStatus > 299 {
 		errs = append(errs, fmt.Errorf("the success status %d is no 2xx: use 200, 201 or 202", c.successStatus))
 	}
@@ -88,16 +87,27 @@ func (c *config) validate() error {
 		errs = append(errs, errors.New("CheckBodyFirst and CountRefused exclude each other: "+
 			"before the keys are known there is no limit to draw on: use one of them"))
 	}
+	if c.limitsOther {
+		errs = append(errs, errors.New("a path that is not served has no rate limit: name an operation"))
+	}
+	for _, requests := range c.sizes() {
+		if requests < 1 {
+			errs = append(errs, fmt.Errorf("a rate limit of %d lets nothing through: use 1 or more", requests))
+		}
+	}
 	return errors.Join(errs...)
 }
 
 // sizes are the rate limits to enforce.
 func (c *config) sizes() (sizes [len(buckets)]int) {
 	for i, b := range buckets {
-		sizes[i] = cmp.Or(c.limits[i], b.requests)
+		sizes[i] = b.requests
 	}
-	if c.early && c.limits[exportBucket] == 0 {
+	if c.early {
 		sizes[exportBucket] = 2_500
+	}
+	for b, requests := range c.limits {
+		sizes[b] = requests
 	}
 	return sizes
 }
@@ -167,8 +177,9 @@ func DropMembershipOnIdentify() Option { return option(func(c *config) { c.dropO
 // both. Undocumented.
 func DropMembershipOnMerge() Option { return option(func(c *config) { c.dropOnMerge = true }) }
 
-// CheckBodyFirst answers 400 before 401: the fields are checked before the keys. Default: the keys are checked first, as
-// soon as the body is a JSON object that could carry them. Undocumented.
+// CheckBodyFirst answers 400 before 401: the fields of a cohort request are checked before the keys. Default: the keys are
+// checked first, as soon as the body is a JSON object that could carry them. Undocumented. REST calls, whose key is in the
+// header, do not change.
 func CheckBodyFirst() Option { return option(func(c *config) { c.bodyFirst = true }) }
 
 // CountRefused makes a request with good keys draw on the rate limit even if it is refused with a 400. Default: a 400 is
@@ -177,10 +188,11 @@ func CountRefused() Option { return option(func(c *config) { c.countRefused = tr
 
 // RateLimit sets how many cohort requests each clock hour allows. Default: [DefaultRateLimit]. At least 1.
 func RateLimit(requests int) Option {
-	return option(func(c *config) { c.limit(cohortBucket, requests) })
+	return option(func(c *config) { c.limits[cohortBucket] = requests })
 }
 
 // RateLimitOf sets how many requests the rate limit of an operation allows in its window, which stays as long as it is.
+// Windows begin on the clock hour, minute, and so on; only the first is documented.
 // Operations that share a limit share the change. At least 1. The defaults are those of Braze's limits page, for each
 // workspace: 250,000 in an hour, shared, for all that have none of their own; 20,000 in a minute, shared, for aliases,
 // identify, merge and delete; 1,000 in a minute each to rename and to remove external IDs; 3,000 in three seconds for
@@ -189,12 +201,12 @@ func RateLimit(requests int) Option {
 func RateLimitOf(o Operation, requests int) Option {
 	return option(func(c *config) {
 		if o == OtherPath || int(o) >= len(endpoints) {
-			c.invalid = append(c.invalid, errors.New("a path that is not served has no rate limit: name an operation"))
+			c.limitsOther = true
 			return
 		}
-		c.limit(endpoints[o].bucket, requests)
+		c.limits[endpoints[o].bucket] = requests
 		if o == ExportUsers {
-			c.limit(narrowExportBucket, requests)
+			c.limits[narrowExportBucket] = requests
 		}
 	})
 }
@@ -204,16 +216,8 @@ func RateLimitOf(o Operation, requests int) Option {
 // limits page has the first alone.
 func BroadcastLimit(requests, perAudience int) Option {
 	return option(func(c *config) {
-		c.limit(broadcastBucket, requests)
-		c.limit(audienceBucket, perAudience)
+		c.limits[broadcastBucket], c.limits[audienceBucket] = requests, perAudience
 	})
-}
-
-func (c *config) limit(b bucket, requests int) {
-	c.limits[b] = requests
-	if requests < 1 {
-		c.invalid = append(c.invalid, fmt.Errorf("a rate limit of %d lets nothing through: use 1 or more", requests))
-	}
 }
 
 // EarlyOnboarding makes the workspaces those of customers that Braze onboarded before 22 August 2024: an export of users need
@@ -233,14 +237,15 @@ func AudienceSemantics(semantics segment.Semantics) Option {
 // BlockExternalIDs puts external IDs on the list of dummies that /users/track refuses. Default: none, as the real list is
 // undocumented.
 func BlockExternalIDs(ids ...string) Option {
-	return option(func(c *config) { c.blocked = append(slices.Clip(c.blocked), ids...) })
+	return option(func(c *config) { c.blocked = slices.Clone(ids) })
 }
 
 // LimitPartners makes all workspaces of an instance share one rate limit per partner. Default: each workspace has its own
 // with each partner. Whose limit it is, is undocumented.
 func LimitPartners() Option { return option(func(c *config) { c.perPartner = true }) }
 
-// PropagationDelay sets how long an accepted change takes to become visible in the members of a cohort. Default: none.
+// PropagationDelay sets how long an accepted change takes to become visible in the members of a cohort, and so in segments
+// and to sends. REST calls take effect at once. Default: none.
 // Braze speaks of 10 to 100 ms as usual, and recommends five minutes between calls that depend on each other.
 func PropagationDelay(d time.Duration) Option { return option(func(c *config) { c.propagation = d }) }
 

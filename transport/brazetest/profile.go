@@ -65,18 +65,23 @@ var (
 )
 
 // profile is a profile inside a workspace. Its index never changes and is never used again, so that cohorts can be bit sets.
+// There may be millions of them, most without traits, so it is kept small.
 type profile struct {
 	index      int32
-	gone       bool     // deleted or merged
-	into       *profile // what it was merged into, along with its memberships
+	heir       int32 // who has its memberships: its own index while it lives, that of another after a merge, or nobody
 	external   string
 	deprecated []string
 	aliases    []Alias
 	devices    []string
 
-	created, updated int64 // in Unix nanoseconds
-	traits           *traits
+	created int64 // in Unix nanoseconds
+	traits  *traits
 }
+
+const nobody = -1
+
+// gone reports whether the profile was deleted or merged.
+func (p *profile) gone() bool { return p.heir != p.index }
 
 // people are the profiles of a workspace and the ways to find them. The workspace's lock guards it.
 type people struct {
@@ -157,14 +162,15 @@ func (w *Workspace) addProfile(p Profile) (*profile, error) {
 	}
 	n := &profile{
 		index:      int32(len(w.people.all)),
+		heir:       int32(len(w.people.all)),
 		external:   p.ExternalID,
 		deprecated: slices.Clone(p.DeprecatedExternalIDs),
 		aliases:    slices.Clone(p.Aliases),
 		devices:    slices.Clone(p.DeviceIDs),
+		created:    time.Now().UnixNano(),
 		traits:     traitsOf(p),
 	}
 	n.touch()
-	n.created = n.updated
 	w.people.all = append(w.people.all, n)
 	if n.external != "" {
 		w.people.externals.put(n.external, n.index)
@@ -227,7 +233,7 @@ func (w *Workspace) Profiles() []Profile {
 	defer w.mu.RUnlock()
 	var list []Profile
 	for _, p := range w.people.all {
-		if !p.gone {
+		if !p.gone() {
 			list = append(list, w.show(p))
 		}
 	}
@@ -299,7 +305,7 @@ func (w *Workspace) find(brazeID string) (*profile, error) {
 	if len(brazeID) == 24 {
 		index, err := strconv.ParseUint(brazeID[16:], 16, 32)
 		if err == nil && index < uint64(len(w.people.all)) && w.brazeID(int32(index)) == brazeID {
-			if p := w.people.all[index]; !p.gone {
+			if p := w.people.all[index]; !p.gone() {
 				return p, nil
 			}
 		}

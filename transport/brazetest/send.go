@@ -29,7 +29,7 @@ type Send struct {
 	// Reached are the users that it would have reached, in the order in which the profiles were added to the workspace.
 	Reached []Reached
 	// Missed are the recipients that the request named and that would not have been reached, in its order.
-	Missed []Missed
+	Missed []Miss
 }
 
 // ExternalIDs returns the external IDs of those it reached that have one, in the order of Reached.
@@ -51,8 +51,8 @@ type Reached struct {
 	Properties json.RawMessage
 }
 
-// Missed is a recipient of a request whom it did not reach.
-type Missed struct {
+// Miss is a recipient that an accepted request named and that it did not reach.
+type Miss struct {
 	// Recipient is the place in the request, from 0. [SendMessages] counts external_user_ids first, then user_aliases.
 	Recipient int
 	Reason    MissReason
@@ -108,6 +108,10 @@ func (w *Workspace) Sends() []Send {
 			sends[i].Reached[j].Properties = slices.Clone(sends[i].Reached[j].Properties)
 		}
 		sends[i].Missed = slices.Clone(sends[i].Missed)
+		if sends[i].Audience != nil {
+			audience := *sends[i].Audience
+			sends[i].Audience = &audience
+		}
 	}
 	return sends
 }
@@ -153,11 +157,8 @@ func (c *call) sendMessages() func() any {
 	if c.body.has("campaign_id") {
 		d.campaign = c.campaign("campaign_id", TriggerCampaign)
 	}
-	for _, id := range c.body.texts("external_user_ids") {
-		d.recipients = append(d.recipients, recipient{user: user{externalID: id}})
-	}
-	for _, item := range c.body.objects("user_aliases") {
-		d.recipients = append(d.recipients, recipient{user: user{alias: item.alias()}})
+	for _, u := range append(c.users("external_user_ids"), c.users("user_aliases")...) {
+		d.recipients = append(d.recipients, recipient{user: u})
 	}
 	if len(d.recipients) > MaxUsers {
 		c.problemf(tooManyAliases)
@@ -314,7 +315,7 @@ func (w *Workspace) sendToRecipients(d *dispatch) {
 		if reason == 0 {
 			reached = append(reached, i)
 		} else {
-			d.Missed = append(d.Missed, Missed{Recipient: i, Reason: reason})
+			d.Missed = append(d.Missed, Miss{Recipient: i, Reason: reason})
 		}
 	}
 	slices.SortFunc(reached, func(a, b int) int { return cmp.Compare(found[a].index, found[b].index) })

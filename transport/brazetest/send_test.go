@@ -2,6 +2,7 @@ package brazetest_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -112,7 +113,11 @@ func TestSendIsWhatWasAsked(t *testing.T) {
 			t.Errorf("the second send is %+v", second)
 		}
 		second.Reached[0].ExternalID = "changed"
-		if s.workspace.Sends()[1].Reached[0].ExternalID != "u-17" {
+		if err := first.Audience.UnmarshalJSON([]byte(`{"push_subscription_status":{"comparison":"is","value":"subscribed"}}`)); err != nil {
+			t.Fatal(err)
+		}
+		again := s.workspace.Sends()
+		if kept, _ := again[0].Audience.MarshalJSON(); again[1].Reached[0].ExternalID != "u-17" || !strings.Contains(string(kept), "opted_in") {
 			t.Error("Sends returns what the fake keeps")
 		}
 	})
@@ -190,6 +195,40 @@ func TestSegments(t *testing.T) {
 				t.Errorf("%d views match, want %d", len(seen), len(got))
 			}
 		})
+	}
+}
+
+// TestViewIsACopyInOrder looks at a profile in many cohorts and changes what it sees.
+func TestViewIsACopyInOrder(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	id := s.add(t, brazetest.Profile{
+		ExternalID: "u-70", DeprecatedExternalIDs: []string{"u-7"}, DeviceIDs: []string{"d-70"}, Aliases: []brazetest.Alias{{Label: "crm", Name: "c-70"}},
+		Apps: []string{"Shop"}, Attributes: map[string]segment.Value{"tier": segment.StringValue("gold")},
+	})[0]
+	names := []string{"a", "b", "c", "d", "e", "f", "g", "h"}
+	for i, name := range slices.Backward(names) {
+		cohort := fmt.Sprintf(`"cohort-%d"`, (i*5)%8)
+		for path, body := range map[string]string{"": s.naming(name), "/users": s.changes(`[{"user_ids":["u-70"]}]`)} {
+			body = strings.Replace(body, `"camp-481"`, cohort, 1)
+			if got := do(t, s.Client(), "POST", endpoint+"/partners/tinyclues/cohorts"+path, "application/json", body); got.status != 201 {
+				t.Fatalf("status %d: %s", got.status, got.body)
+			}
+		}
+	}
+	before := s.workspace.Profiles()
+	view, _ := s.workspace.View(id)
+	var got []string
+	for _, c := range view.Cohorts {
+		got = append(got, c.Name)
+	}
+	if diff := cmp.Diff(names, got); diff != "" {
+		t.Errorf("cohorts of the view (-want +got):\n%s", diff)
+	}
+	view.Cohorts[0].Name, view.DeprecatedExternalIDs[0], view.DeviceIDs[0], view.Aliases[0].Name, view.Apps[0] = "x", "x", "x", "x", "x"
+	view.Attributes["tier"] = segment.StringValue("x")
+	if diff := cmp.Diff(before, s.workspace.Profiles()); diff != "" || s.workspace.DropDown(s.partner)[1] != "a" {
+		t.Errorf("View returns what the fake keeps (-want +got):\n%s", diff)
 	}
 }
 
@@ -281,7 +320,9 @@ func TestFaultsOnCalls(t *testing.T) {
 		{"truncated", brazetest.ToSends(), brazetest.TruncateBody(4), 201, `{"di`, 1},
 		{"malformed, not applied", brazetest.ToSends(), brazetest.MalformedBody().NotApplied(), 201, `{"message":"succ`, 0},
 		{"slow, not applied", brazetest.ToSends(), brazetest.SlowBody(time.Second).NotApplied(), 201, `{"message":"success"}`, 0},
-		{"success with errors", brazetest.ToSends(), brazetest.SuccessWithErrors("odd"), 201, `"errors":["odd"]`, 1},
+		{"success with errors", brazetest.ToSends(), brazetest.SuccessWithErrors("odd"), 201, `"errors":["odd"],"message":"success"}`, 1},
+		{"success with errors keeps what the send answers", brazetest.ToSends(), brazetest.SuccessWithErrors("odd"), 201, `{"dispatch_id":"`, 1},
+		{"success with errors, not applied", brazetest.ToSends(), brazetest.SuccessWithErrors("odd").NotApplied(), 201, `{"errors":["odd"],"message":"success"}`, 0},
 		{"echo", brazetest.ToSends(), brazetest.BadRequestEchoing(), 400, "campaign_id", 0},
 		{"of the workspace", brazetest.ToSends().Where(func(r brazetest.Request) bool { return r.Operation == brazetest.TriggerCampaign }), brazetest.HTML(502), 502, "Proxy", 0},
 	}
@@ -306,6 +347,16 @@ func TestFaultsOnCalls(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestSuccessWithErrorsAddsToThem spoils an answer that has minor errors of its own, and a refusal.
+func TestSuccessWithErrorsAddsToThem(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.Inject(brazetest.To(brazetest.TrackUsers), brazetest.SuccessWithErrors("odd")).Times(2)
+	s.send(t, "/users/track", `{"attributes":[{"external_id":"u-17"},{"tier":"gold"}]}`).wants(t, 201,
+		`{"message":"success","attributes_processed":1,"errors":[{"type":"an object must have an identifier","input_array":"attributes","index":1},"odd"]}`)
+	s.send(t, "/users/track", `{}`).wants(t, 201, `{"message":"success","errors":["odd"]}`)
 }
 
 // TestEchoRepeatsKeyAndBody is what a client must keep out of its logs.

@@ -115,6 +115,7 @@ func (o object) tracked() (user, string) {
 	default:
 		return u, "an object must have an identifier"
 	}
+	o.yes("_update_existing_only") // one that cannot be read must not make a user
 	if len(o.call.problems) > 0 {
 		return u, o.call.problems[0]
 	}

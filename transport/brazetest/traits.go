@@ -16,6 +16,7 @@ type traits struct {
 	pushState, emailState segment.Subscription
 	apps                  []string
 	lastUsed              time.Time
+	updated               int64 // in Unix nanoseconds
 }
 
 func traitsOf(p Profile) *traits {
@@ -43,15 +44,19 @@ func (t *traits) show(p *Profile) {
 	p.Apps, p.LastUsedApp = slices.Clone(t.apps), t.lastUsed
 }
 
-// touch notes that the profile was changed now.
-func (p *profile) touch() { p.updated = time.Now().UnixNano() }
+// touch notes that the profile was changed now. It matters only to those that an e-mail address or a phone number finds.
+func (p *profile) touch() {
+	if p.traits != nil {
+		p.traits.updated = time.Now().UnixNano()
+	}
+}
 
 // change returns the traits to be changed.
 func (p *profile) change() *traits {
-	p.touch()
 	if p.traits == nil {
 		p.traits = &traits{}
 	}
+	p.touch()
 	return p.traits
 }
 

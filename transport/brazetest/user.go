@@ -46,6 +46,34 @@ func (o object) user(fields ...string) user {
 	return u
 }
 
+// users reads an optional array of users that are all named in the same way, which the name of the array tells.
+func (c *call) users(list string) []user {
+	var users []user
+	switch list {
+	case "external_ids", "external_user_ids":
+		for _, id := range c.body.texts(list) {
+			users = append(users, user{externalID: id})
+		}
+	case "braze_ids":
+		for _, id := range c.body.texts(list) {
+			users = append(users, user{brazeID: id})
+		}
+	case "user_aliases":
+		for _, item := range c.body.objects(list) {
+			users = append(users, user{alias: item.alias()})
+		}
+	case "email_addresses":
+		for _, item := range c.body.objects(list) {
+			users = append(users, item.user("email"))
+		}
+	case "phone_numbers":
+		for _, item := range c.body.objects(list) {
+			users = append(users, item.user("phone"))
+		}
+	}
+	return users
+}
+
 // The values of a prioritization.
 const (
 	identified           = "identified"
@@ -100,22 +128,22 @@ func (w *Workspace) reachedBy(email, phone string) []*profile {
 	}
 	var found []*profile
 	for _, p := range w.people.all {
-		if !p.gone && p.traits != nil && (email != "" && p.traits.email == email || phone != "" && p.traits.phone == phone) {
+		if !p.gone() && p.traits != nil && (email != "" && p.traits.email == email || phone != "" && p.traits.phone == phone) {
 			found = append(found, p)
 		}
 	}
 	return found
 }
 
-// prioritize leaves those that each value in turn prefers.
+// prioritize leaves those that each value in turn prefers of profiles that have traits.
 func prioritize(list []*profile, order []string) []*profile {
 	for _, value := range order {
 		if len(list) == 0 {
 			return nil
 		}
-		latest, earliest := list[0].updated, list[0].updated
+		latest, earliest := list[0].traits.updated, list[0].traits.updated
 		for _, p := range list {
-			latest, earliest = max(latest, p.updated), min(earliest, p.updated)
+			latest, earliest = max(latest, p.traits.updated), min(earliest, p.traits.updated)
 		}
 		list = slices.DeleteFunc(list, func(p *profile) bool {
 			switch value {
@@ -124,9 +152,9 @@ func prioritize(list []*profile, order []string) []*profile {
 			case unidentified:
 				return p.external != ""
 			case mostRecentlyUpdated:
-				return p.updated != latest
+				return p.traits.updated != latest
 			default:
-				return p.updated != earliest
+				return p.traits.updated != earliest
 			}
 		})
 	}

@@ -250,7 +250,7 @@ func TestRecipientsAtTheFake(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("reached (-want +got):\n%s", diff)
 	}
-	missed := []brazetest.Missed{{Recipient: 0, Reason: brazetest.MissedRepeated}, {Recipient: 4, Reason: brazetest.MissedUnknown}}
+	missed := []brazetest.Miss{{Recipient: 0, Reason: brazetest.MissedRepeated}, {Recipient: 4, Reason: brazetest.MissedUnknown}}
 	if diff := cmp.Diff(missed, sent.Missed); diff != "" || sent.SendID != "send-1" {
 		t.Errorf("send ID %q, missed (-want +got):\n%s", sent.SendID, diff)
 	}
