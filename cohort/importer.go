@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"sync"
 
+	"github.com/cohortkit/cohortkit/cohort/ledger"
 	"github.com/cohortkit/cohortkit/internal/text"
 	"github.com/cohortkit/cohortkit/keys"
 	"github.com/cohortkit/cohortkit/transport"
@@ -88,6 +89,11 @@ func (im *Importer) String() string {
 
 // Format prints String under every verb.
 func (im *Importer) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(im.String())) }
+
+// key tells a cohort from all others.
+func (im *Importer) key(cohortID string) ledger.Key {
+	return ledger.Key{Endpoint: im.client.Endpoint().URL(), Partner: im.credentials.Partner, Workspace: im.workspace, CohortID: cohortID}
+}
 
 // Check tells whether the endpoint accepts the credentials. It sends an empty list of changes to [CheckCohortID], which names no cohort and
 // changes no member.
