@@ -35,7 +35,7 @@ func (s *Stream) carryOn() {
 		if carried {
 			pause = firstPause
 		}
-		if err == nil {
+		if err == nil || s.done() {
 			continue
 		}
 		if !s.failed(err) || !s.pause(pause) {
@@ -57,6 +57,13 @@ func (s *Stream) due() bool {
 		}
 		<-s.work
 	}
+}
+
+// done reports whether the stream is closed and nothing is pending, so that an error no longer matters.
+func (s *Stream) done() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closing && s.broken == nil && s.backlog.head == s.backlog.tail
 }
 
 // carry names the cohort if that is due and sends changes until the stream is closed or a request fails. It reports whether any were accepted.

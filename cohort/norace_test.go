@@ -9,4 +9,5 @@ const (
 	defaultEvery     = 1
 	defaultSlower    = 10
 	faultDirections  = 2
+	defaultStreams   = 1000
 )

@@ -10,4 +10,5 @@ const (
 	defaultEvery     = 6
 	defaultSlower    = 20
 	faultDirections  = 1 // of the two in which a fault may come, by chance
+	defaultStreams   = 100
 )

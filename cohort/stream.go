@@ -206,12 +206,8 @@ func (s *Stream) adopt(ctx context.Context, session ledger.Session) error {
 	if err != nil {
 		return readError(err)
 	}
-	s.session, s.keeper, s.times.watermark = session, keeper, watermark
-	for _, stamp := range stamps {
-		i := s.times.add(stamp.Member)
-		s.times.all[i].at, s.times.all[i].leave = stamp.At, stamp.Leave
-		s.times.rest(i, stamp.Sure)
-	}
+	s.session, s.keeper = session, keeper
+	s.times.load(watermark, stamps)
 	return nil
 }
 

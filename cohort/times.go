@@ -1,5 +1,7 @@
 package cohort
 
+import "github.com/cohortkit/cohortkit/cohort/ledger"
+
 // memberKey stands for a member where the identifier itself is not needed.
 type memberKey [16]byte
 
@@ -25,13 +27,29 @@ type timed struct {
 	key   memberKey
 	at    int64
 	last  uint64 // the position of the pending event, 0 if none is
-	place int32  // in resting; -1 while an event is pending
+	place int32  // in resting; -1 while an event is pending, and before the one of an earlier stream is settled
 	leave bool
 	sure  bool // the endpoint acknowledged it
 }
 
 func newTimes(most int, horizon int64) times {
 	return times{most: most, horizon: horizon, index: map[memberKey]uint32{}}
+}
+
+// load takes over what a ledger knows. An event that may have been applied, or not, is still to be delivered again, and must not be late then because it
+// was forgotten: so its time is kept however many there are, as long as it lies within the horizon.
+func (t *times) load(watermark int64, stamps []ledger.Stamp) {
+	t.watermark = watermark
+	for _, s := range stamps {
+		t.newest = max(t.newest, s.At)
+	}
+	for _, s := range stamps {
+		i := t.add(s.Member)
+		t.all[i].at, t.all[i].leave = s.At, s.Leave
+		if s.Sure || s.At < t.newest-t.horizon {
+			t.rest(i, s.Sure)
+		}
+	}
 }
 
 // add makes a member known, of whom an event is about to be pending.
