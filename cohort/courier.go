@@ -179,7 +179,7 @@ func (s *Stream) settled(changes []Change, outcome transport.Outcome, attempts i
 // accepted settles an event and those that it stands for.
 func (s *Stream) accepted(position uint64) {
 	e := s.backlog.at(position)
-	if m := &s.times.all[e.member]; m.last == position {
+	if m := s.times.at(e.member); m.last == position {
 		s.times.rest(e.member, true)
 	}
 	s.settle(position, applied)
@@ -201,7 +201,7 @@ func (s *Stream) stamps(changes []Change) ([]ledger.Stamp, int64) {
 	defer s.mu.Unlock()
 	for i := range changes {
 		e := s.backlog.at(s.backlog.find(changes[i].serial))
-		stamps[i] = ledger.Stamp{Member: s.times.all[e.member].key, At: e.event.At.UnixNano(), Leave: e.event.Direction == Leave}
+		stamps[i] = ledger.Stamp{Member: s.times.at(e.member).key, At: e.event.At.UnixNano(), Leave: e.event.Direction == Leave}
 	}
 	return stamps, s.times.watermark
 }

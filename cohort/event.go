@@ -53,17 +53,16 @@ const (
 	ReasonFuture identity.Reason = "future"
 )
 
-// validate reports why a Stream cannot take the event, as an [*identity.RejectError].
-func (e Event) validate(skew time.Duration) error {
+// validate reports why a Stream cannot take the event, as an [*identity.RejectError]. Latest is when an event can have happened at most.
+func (e Event) validate(latest time.Time) error {
 	switch {
 	case e.Direction != Enter && e.Direction != Leave:
 		return &identity.RejectError{Field: "direction", Reason: ReasonNoDirection, Hint: "say Enter or Leave, and look for the reason why it is missing"}
 	case e.At.Unix() <= 0:
 		return &identity.RejectError{Field: "time", Reason: ReasonNoTime, Hint: "give the time of the event, in the unit that it is counted in"}
-	case e.At.After(time.Now().Add(skew)):
+	case e.At.After(latest):
 		return &identity.RejectError{
-			Field: "time", Reason: ReasonFuture,
-			Hint: fmt.Sprintf("look at the producer's clock and at the unit of the time; up to %v ahead is allowed", skew),
+			Field: "time", Reason: ReasonFuture, Hint: "look at the producer's clock and at the unit of the time; WithSkew says how far ahead is allowed",
 		}
 	}
 	return validateMember(e.ID)

@@ -2,12 +2,11 @@ package cohort
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cohortkit/cohortkit/cohort/ledger"
@@ -67,7 +66,7 @@ type Stream struct {
 	syncer     *Syncer // nil without a ledger
 	cohort     Cohort
 	config     streamConfig
-	prefix     [16]byte // what tells the cohort from others, for the hashes of members
+	keys       memberKeys
 	suppressed func(identity.ID) bool
 
 	ctx    context.Context //nolint:containedctx // of the requests, which outlive the call that gave the events
@@ -80,6 +79,8 @@ type Stream struct {
 	session ledger.Session    // nil without a ledger
 	keeper  ledger.Timekeeper // the session
 	named   bool              // of the courier
+
+	ahead atomic.Int64 // up to this time an event is surely not too far ahead
 
 	mu      sync.Mutex
 	times   times
@@ -181,7 +182,7 @@ func newStream(ctx context.Context, im *Importer, c Cohort, opts []StreamOption)
 		return nil, err
 	}
 	s := &Stream{
-		importer: im, cohort: c, config: config, prefix: prefixOf(im.key(c.ID)),
+		importer: im, cohort: c, config: config, keys: newMemberKeys(),
 		worked: make(chan struct{}), told: make(chan struct{}), work: make(chan struct{}, 1), news: make(chan struct{}, 1),
 		times: newTimes(config.memory, int64(config.horizon)), backlog: newBacklog(),
 	}
@@ -206,7 +207,7 @@ func (s *Stream) adopt(ctx context.Context, session ledger.Session) error {
 	if err != nil {
 		return readError(err)
 	}
-	s.session, s.keeper = session, keeper
+	s.session, s.keeper, s.keys = session, keeper, lastingMemberKeys(s.importer.key(s.cohort.ID))
 	s.times.load(watermark, stamps)
 	return nil
 }
@@ -232,13 +233,13 @@ func (s *Stream) start() {
 //
 // Events that are sent by several goroutines arrive in the order in which Send takes them.
 func (s *Stream) Send(ctx context.Context, e Event) error {
-	if err := e.validate(s.config.skew); err != nil {
+	if err := s.validate(e); err != nil {
 		s.mu.Lock()
 		s.state.Refused++
 		s.mu.Unlock()
 		return s.wrap(err)
 	}
-	key := s.keyOf(e.ID)
+	key := s.keys.of(e.ID)
 	isSuppressed := s.suppressed != nil && e.Direction == Enter && s.suppressed(e.ID)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -261,6 +262,16 @@ func (s *Stream) Send(ctx context.Context, e Event) error {
 	}
 }
 
+// validate reports what is wrong with an event. The clock is asked only where the last time that it was does not do.
+func (s *Stream) validate(e Event) error {
+	if e.At.UnixNano() > s.ahead.Load() || e.At.Year() > 2200 {
+		limit := time.Now().Add(s.config.skew)
+		s.ahead.Store(limit.UnixNano())
+		return e.validate(limit)
+	}
+	return e.validate(e.At)
+}
+
 // put takes in an event. The caller holds the lock.
 func (s *Stream) put(e Event, key memberKey, isSuppressed bool) error {
 	position := s.backlog.push(entry{event: e})
@@ -270,14 +281,14 @@ func (s *Stream) put(e Event, key memberKey, isSuppressed bool) error {
 		return nil
 	}
 	at, leave := e.At.UnixNano(), e.Direction == Leave
-	i, known := s.times.index[key]
+	i, known := s.times.find(key)
 	if !known {
 		if at <= s.times.watermark {
 			return s.turnAway(position, &LateError{At: e.At, Known: time.Unix(0, s.times.watermark), Forgotten: true})
 		}
 		i = s.times.add(key)
 	}
-	m := &s.times.all[i]
+	m := s.times.at(i)
 	held := s.backlog.at(position)
 	held.member = i
 	switch c := (ledger.Stamp{At: at, Leave: leave}).Compare(ledger.Stamp{At: m.at, Leave: m.leave}); {
@@ -463,7 +474,7 @@ func (s *Stream) State() StreamState {
 		state.Pending -= n
 	}
 	state.Unacknowledged = int(s.backlog.tail - s.acked)
-	state.Members = len(s.times.index)
+	state.Members = s.times.known
 	if s.times.watermark > 0 {
 		state.Watermark = time.Unix(0, s.times.watermark).UTC()
 	}
@@ -509,22 +520,4 @@ func (s *Stream) wrap(err error) error {
 		return err
 	}
 	return fmt.Errorf("cohort: stream: %w", err)
-}
-
-// prefixOf returns what makes the hashes of a cohort's members different from those of another.
-func prefixOf(k ledger.Key) [16]byte {
-	var b []byte
-	for _, field := range [...]string{k.Endpoint, k.Partner, k.Workspace, k.CohortID} {
-		b = binary.AppendUvarint(b, uint64(len(field)))
-		b = append(b, field...)
-	}
-	sum := sha256.Sum256(b)
-	return [16]byte(sum[:])
-}
-
-// keyOf returns what stands for a member in times and in the ledger. Nobody can find two identifiers with one key.
-func (s *Stream) keyOf(id identity.ID) memberKey {
-	var space [128]byte
-	sum := sha256.Sum256(id.AppendEncode(append(space[:0], s.prefix[:]...)))
-	return memberKey(sum[:])
 }
