@@ -2,6 +2,7 @@ package cohort
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/cohortkit/cohortkit/cohort/ledger"
@@ -13,6 +14,8 @@ const (
 	longestPause = time.Minute
 	// tidyAfter is after how many changes a stream looks whether its ledger has grown too much.
 	tidyAfter = 1 << 20
+	// holdFor is for how many events the lock is held at once, so that Send hardly waits for it.
+	holdFor = 64
 )
 
 // carryOn is the courier: the goroutine that carries changes until the stream is closed, through one run of Apply after the other. A run lasts
@@ -98,7 +101,7 @@ func (s *Stream) carry() (carried bool, err error) {
 // feed gives a run the changes as they come, and returns when the run has failed, when the stream is closed and nothing is left, or when it is time to
 // tidy the ledger.
 func (s *Stream) feed(r *run) {
-	chunk := make([]Change, 0, MaxIdentifiers)
+	chunk := make([]Change, 0, holdFor)
 	timer := time.NewTimer(s.config.delay)
 	defer timer.Stop()
 	var open chan struct{} // closed when the batch that is open comes to its end; nil as long as it has no changes
@@ -164,16 +167,20 @@ func (s *Stream) more(chunk []Change) (_ []Change, now, last bool) {
 // settled hears what became of changes, from the goroutine of their request.
 func (s *Stream) settled(changes []Change, outcome transport.Outcome, attempts int) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.state.Requests += attempts
 	s.state.Changes.count(outcome, len(changes))
+	s.mu.Unlock()
 	if outcome != transport.OutcomeAccepted {
 		return
 	}
-	for i := range changes {
-		s.accepted(s.backlog.find(changes[i].serial))
+	for part := range slices.Chunk(changes, holdFor) {
+		s.mu.Lock()
+		for i := range part {
+			s.accepted(s.backlog.find(part[i].serial))
+		}
+		s.advance()
+		s.mu.Unlock()
 	}
-	s.advance()
 }
 
 // accepted settles an event and those that it stands for.

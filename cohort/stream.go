@@ -446,8 +446,8 @@ func (s *Stream) Close(ctx context.Context) ([]Event, error) {
 		err = s.failure
 	}
 	s.mu.Unlock()
-	if ctxErr := contextError(ctx); err == nil && len(left) > 0 {
-		err = ctxErr
+	if ctxErr := contextError(ctx); ctxErr != nil && len(left) > 0 && !errors.Is(err, ctxErr) {
+		err = both(ctxErr, err)
 	}
 	operation := fmt.Sprintf("cohort: stream into %q", s.cohort.ID)
 	if err != nil {
