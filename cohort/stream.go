@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -250,7 +251,12 @@ func (s *Stream) Send(ctx context.Context, e Event) error {
 		case s.closing:
 			return ErrStreamClosed
 		case s.backlog.tail-s.acked < uint64(s.config.backlog):
-			if err := s.put(e, key, isSuppressed); err != nil {
+			if isSuppressed {
+				s.settle(s.backlog.push(entry{event: e}), suppressed)
+				s.advance()
+				return nil
+			}
+			if err := s.put(e, key); err != nil {
 				return s.wrap(err)
 			}
 			return nil
@@ -273,13 +279,8 @@ func (s *Stream) validate(e Event) error {
 }
 
 // put takes in an event. The caller holds the lock.
-func (s *Stream) put(e Event, key memberKey, isSuppressed bool) error {
+func (s *Stream) put(e Event, key memberKey) error {
 	position := s.backlog.push(entry{event: e})
-	if isSuppressed {
-		s.settle(position, suppressed)
-		s.advance()
-		return nil
-	}
 	at, leave := e.At.UnixNano(), e.Direction == Leave
 	i, known := s.times.find(key)
 	if !known {
@@ -483,24 +484,25 @@ func (s *Stream) State() StreamState {
 
 // String returns the state in one line, without the counts that are 0.
 func (s StreamState) String() string {
-	text := plural(s.Events, "event")
+	var b strings.Builder
+	b.WriteString(plural(s.Events, "event"))
 	if rest := listCounts([]count{
 		{s.Applied, "applied"}, {s.Superseded, "superseded"}, {s.Repeated, "repeated"}, {s.Suppressed, "suppressed"},
 		{s.Late, "late"}, {s.Refused, "refused"}, {s.Pending, "pending"},
 	}); rest != "" {
-		text += " (" + rest + ")"
+		b.WriteString(" (" + rest + ")")
 	}
 	if n := s.Changes.Total(); n > 0 {
-		text += fmt.Sprintf("; %s: %v", plural(n, "change"), s.Changes)
+		fmt.Fprintf(&b, "; %s: %v", plural(n, "change"), s.Changes)
 	}
-	text += "; " + plural(s.Requests, "request")
+	b.WriteString("; " + plural(s.Requests, "request"))
 	if s.Failures > 0 {
-		text += "; " + plural(s.Failures, "failure")
+		b.WriteString("; " + plural(s.Failures, "failure"))
 	}
 	for _, w := range s.Warnings {
-		text += "; " + w.String()
+		b.WriteString("; " + w.String())
 	}
-	return text
+	return b.String()
 }
 
 // String names the cohort and the importer.

@@ -75,7 +75,8 @@ func ExampleSyncer_Stream() {
 	consume := func(ctx context.Context) error {
 		stream, err := syncer.Stream(ctx, cohort.Cohort{ID: "camp-481", Name: "Spring sale"},
 			cohort.OnAcknowledge(func(events []cohort.Event) {
-				topic.commit(events[len(events)-1].Token.(int64) + 1)
+				offset, _ := events[len(events)-1].Token.(int64)
+				topic.commit(offset + 1)
 			}))
 		if err != nil {
 			return err
@@ -170,11 +171,11 @@ func ExampleStream_Flush() {
 	}
 
 	answer := httptest.NewRecorder()
-	handler(answer, httptest.NewRequest(http.MethodPost, "/?entered=u-17,u-18", nil))
+	handler(answer, httptest.NewRequestWithContext(ctx, http.MethodPost, "/?entered=u-17,u-18", nil))
 	fmt.Println(answer.Code)
 	braze.Inject(brazetest.Users(), brazetest.Unauthorized(brazetest.WrongImportKey)).Always()
 	answer = httptest.NewRecorder()
-	handler(answer, httptest.NewRequest(http.MethodPost, "/?entered=u-19", nil))
+	handler(answer, httptest.NewRequestWithContext(ctx, http.MethodPost, "/?entered=u-19", nil))
 	fmt.Println(answer.Code)
 
 	left, err := stream.Close(ctx)

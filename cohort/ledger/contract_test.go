@@ -1021,6 +1021,16 @@ func stampOf(name byte, at int64, leave, sure bool) ledger.Stamp {
 	return ledger.Stamp{Member: [16]byte{name}, At: at, Leave: leave, Sure: sure}
 }
 
+// keeper returns a session as what keeps times.
+func keeper(t subject, s ledger.Session) ledger.Timekeeper {
+	t.Helper()
+	k, ok := s.(ledger.Timekeeper)
+	if !ok {
+		t.Fatal("the session is no Timekeeper")
+	}
+	return k
+}
+
 // beginStamped begins an intent with stamps, of members that do not matter.
 func beginStamped(t subject, s ledger.Session, watermark int64, stamps ...ledger.Stamp) ledger.Intent {
 	var removals, adds []ledger.Member
@@ -1032,7 +1042,7 @@ func beginStamped(t subject, s ledger.Session, watermark int64, stamps ...ledger
 			adds = append(adds, m)
 		}
 	}
-	intent, err := s.(ledger.Timekeeper).BeginStamped(t.Context(), removals, adds, stamps, watermark)
+	intent, err := keeper(t, s).BeginStamped(t.Context(), removals, adds, stamps, watermark)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -1042,7 +1052,7 @@ func beginStamped(t subject, s ledger.Session, watermark int64, stamps ...ledger
 // wantStamps holds a session to a watermark and stamps, given in the order of their members.
 func wantStamps(t subject, s ledger.Session, watermark int64, want ...ledger.Stamp) {
 	t.Helper()
-	gotMark, got, err := s.(ledger.Timekeeper).Stamps(t.Context())
+	gotMark, got, err := keeper(t, s).Stamps(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -1080,7 +1090,7 @@ func stamps(t subject) {
 	settle(t, s, beginStamped(t, s, 11, stampOf('f', 14, false, false)), ledger.Accepted)
 	wantStamps(t, s, 11, stampOf('e', 13, false, false), stampOf('f', 14, false, true))
 	shut(t, s)
-	if _, _, err := s.(ledger.Timekeeper).Stamps(t.Context()); !errors.Is(err, ledger.ErrClosed) {
+	if _, _, err := keeper(t, s).Stamps(t.Context()); !errors.Is(err, ledger.ErrClosed) {
 		t.Errorf("Stamps of a closed session = %v", err)
 	}
 }
@@ -1100,7 +1110,7 @@ func stampsRewritten(t subject) {
 				t.Fatal(err)
 			}
 		}
-		if err := s.(ledger.Timekeeper).Tidy(t.Context()); err != nil {
+		if err := keeper(t, s).Tidy(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}
