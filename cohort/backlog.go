@@ -14,8 +14,7 @@ type entry struct {
 	prior   uint64 // the position of an earlier event of the member that is settled together with this one, or 0
 	member  uint32 // in times; of no use once the event is settled
 	fate    fate
-	covered bool // it need not be sent itself, because it is settled together with a later one of the member, or the same one
-	repeat  bool // of an event that is pending
+	covered bool // it need not be sent itself, because it is settled together with a later one of the member
 }
 
 // fate is how an event was settled.

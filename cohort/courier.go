@@ -191,13 +191,8 @@ func (s *Stream) accepted(position uint64) {
 	}
 	s.settle(position, applied)
 	for p := e.prior; p >= s.backlog.head && s.backlog.at(p).fate == pending; {
-		e := s.backlog.at(p)
-		if e.repeat {
-			s.settle(p, repeated)
-		} else {
-			s.settle(p, superseded)
-		}
-		p = e.prior
+		s.settle(p, superseded)
+		p = s.backlog.at(p).prior
 	}
 }
 

@@ -10,8 +10,8 @@ import (
 	"github.com/cohortkit/cohortkit/identity"
 )
 
-// Direction says what an [Event] is about. The zero value says nothing, and an event with it is refused: a flag that is missing from a message must not be
-// read as an exit.
+// Direction says what an [Event] is about. The zero value says nothing, and an event with it is refused: a flag that is missing from a message must
+// not be read as an exit.
 type Direction uint8
 
 // The directions.
@@ -36,8 +36,8 @@ func (d Direction) String() string {
 type Event struct {
 	// ID is who entered or left.
 	ID identity.ID
-	// At is when that happened, as the producer of the event says; when it was read from a queue, or sent again, makes no difference. Of two events of one
-	// member the one with the later time counts, to the nanosecond. Of two with the same time Leave counts.
+	// At is when that happened, as the producer of the event says; when it was read from a queue, or sent again, makes no difference. Of two events
+	// of one member the one with the later time counts, to the nanosecond. Of two with the same time Leave counts.
 	At time.Time
 	// Direction is Enter or Leave.
 	Direction Direction

@@ -193,13 +193,13 @@ func WithDelay(d time.Duration) StreamOption {
 	return within("WithDelay", d, 0, maxDelay, func(c *streamConfig) { c.delay = d })
 }
 
-// WithHorizon sets how far behind the newest event of all the times of members are kept, up to ten years: how late an event may arrive and still be put in
-// its place. If a topic has several partitions, allow for how far apart they can be while a backlog is read. Default 7 days.
+// WithHorizon sets how far behind the newest event of all the times of members are kept, up to ten years: how late an event may arrive and still be
+// put in its place. If a topic has several partitions, allow for how far apart they can be while a backlog is read. Default 7 days.
 func WithHorizon(d time.Duration) StreamOption {
 	return within("WithHorizon", d, 0, maxHorizon, func(c *streamConfig) { c.horizon = d })
 }
 
-// WithMemory sets of how many members the times are kept besides those in the backlog, up to 100 million, at about 100 bytes each, and 25 bytes in
+// WithMemory sets of how many members the times are kept besides those in the backlog and those of whom an earlier stream lost an answer, up to 100 million, at about 100 bytes each, and 25 bytes in
 // a ledger. Default 1,000,000.
 func WithMemory(members int) StreamOption {
 	return within("WithMemory", members, 0, maxMemory, func(c *streamConfig) { c.memory = members })
@@ -216,9 +216,10 @@ func WithBacklog(events int) StreamOption {
 	return within("WithBacklog", events, 1, maxBacklog, func(c *streamConfig) { c.backlog = events })
 }
 
-// OnAcknowledge is called with settled events, some at a time, in the order in which they arrived and never by two goroutines at once: everything up to the last
-// of them is settled, so its offset can be committed to a queue. See [Stream]. The slice is used again after the call. While it runs nothing else is
-// acknowledged, but changes go on until the backlog is full. It must not call the stream, nor end its goroutine, as a test's FailNow does. Nil calls nobody.
+// OnAcknowledge is called with settled events, some at a time, in the order in which they arrived and never by two goroutines at once: everything up
+// to the last of them is settled, so its offset can be committed to a queue. See [Stream]. The slice is used again after the call. While it runs
+// nothing else is acknowledged, but changes go on until the backlog is full. It must not call the stream, nor end its goroutine, as a test's FailNow
+// does. Nil calls nobody.
 func OnAcknowledge(f func([]Event)) StreamOption {
 	return streamOptionFunc(func(c *streamConfig) error {
 		if f != nil {

@@ -14,29 +14,29 @@ import (
 	"github.com/cohortkit/cohortkit/identity"
 )
 
-// Stream carries events into one cohort as they happen: somebody entered, somebody left. It is for queues and webhooks, where a [Syncer.Sync] is for lists.
-// Make one with [Syncer.Stream] or [Importer.Stream], give it events with Send, and end it with Close, or its goroutines stay. It is safe for concurrent
-// use.
+// Stream carries events into one cohort as they happen: somebody entered, somebody left. It is for queues and webhooks, where a [Syncer.Sync] is for
+// lists. Make one with [Syncer.Stream] or [Importer.Stream], give it events with Send, and end it with Close, or its goroutines stay. It is safe for
+// concurrent use.
 //
 // # Order
 //
-// The newest event of each member wins, by the times of the events and not by that of their arrival. Of two events of the same time the one with [Leave]
-// wins, whichever came first, because who is left out by mistake is the smaller harm; so the same events have the same end in every order, however
-// often they come. What repeats an event that was accepted is not sent again.
+// The newest event of each member wins, by the times of the events and not by that of their arrival. Of two events of the same time the one with
+// [Leave] wins, whichever came first, because who is left out by mistake is the smaller harm; so the same events have the same end in every order,
+// however often they come. What repeats an event that was accepted is not sent again.
 //
-// An event that is older than what is known of its member is not applied, and never without a word: Send returns a [*LateError]. The times of members are
-// kept as long as they lie within a horizon of the newest event of all ([WithHorizon]), and up to a number of members ([WithMemory]). When times are
-// forgotten a watermark rises to the newest of them, and an event at or below it, of a member of whom nothing is known, is late too: it may be older
-// than what was forgotten. It is the times of the events that count here and not the clock, so that a backlog of days is read like one of minutes. A time in the
-// future would make every true event late; one further ahead than clocks differ is refused ([WithSkew]).
+// An event that is older than what is known of its member is not applied, and never without a word: Send returns a [*LateError]. The times of members
+// are kept as long as they lie within a horizon of the newest event of all ([WithHorizon]), and up to a number of members ([WithMemory]). When times
+// are forgotten a watermark rises to the newest of them, and an event at or below it, of a member of whom nothing is known, is late too: it may be
+// older than what was forgotten. It is the times of the events that count here and not the clock, so that a backlog of days is read like one of
+// minutes. A time in the future would make every true event late; one further ahead than clocks differ is refused ([WithSkew]).
 //
 // Order is kept for each identifier, not for each person. Where one person has two, say an alias and an external ID, give events of one of them alone.
 //
 // # Acknowledgement
 //
-// An event is settled when the endpoint has accepted it, when it has accepted a newer event of the member in its place, when it repeats one that was
-// accepted, when it was returned as late, or when it is about somebody on the do-not-send list. The function of [OnAcknowledge] gets the settled events in the order in which
-// they arrived, none before all that arrived before it are settled: the offset of the last one can be committed to a queue.
+// An event is settled when the endpoint has accepted it, when it has accepted a newer event of the member in its place, when it repeats one that came
+// before, when it was returned as late, or when it is about somebody on the do-not-send list. The function of [OnAcknowledge] gets the settled events
+// in the order in which they arrived, none before all that arrived before it are settled: the offset of the last one can be committed to a queue.
 // Whoever needs to know at once calls Flush.
 //
 // No event is acknowledged that was not settled. What the endpoint refused, or what may have got lost, is kept and sent again: after a second,
@@ -45,18 +45,20 @@ import (
 //
 // # Pace
 //
-// Changes leave when there are 1,000 of them, when the first has waited as long as [WithDelay] allows, or at a Flush. Of several events of a member until
-// then the newest is sent alone. Several requests are under way at a time, but never two with the same member. When as many events
-// are unacknowledged as [WithBacklog] allows, Send waits. An event in the backlog takes about 150 bytes and its identifier, a member that is kept about 100.
+// Changes leave when there are 1,000 of them, when the first has waited as long as [WithDelay] allows, or at a Flush. Of several events of a member
+// until then the newest is sent alone. Several requests are under way at a time, but never two with the same member. When as many events are
+// unacknowledged as [WithBacklog] allows, Send waits. An event in the backlog takes about 150 bytes and its identifier, a member that is kept about
+// 100.
 //
 // # With a ledger and without
 //
 // A stream of a [Syncer] holds the lease on its cohort as long as it is open, and records each change before it leaves, together with the time of its
-// event. A time is durable before its request leaves, and so before its event can be acknowledged; that of a request which was refused does not count. Hence
-// after a crash the next stream knows every event that may have been applied: an older one is late, and the event itself, which the queue delivers again
-// because it was not acknowledged, is applied once more unless its acceptance was recorded. An event that was not acknowledged is never late because of itself, nor
-// because events of other members were newer, unless the times of more members than are kept came in between. The ledger keeps hashes in place of the
-// identifiers of those who left. A watermark alone would be smaller, but after a restart it would turn away whatever comes out of order and was not applied yet.
+// event. A time is durable before its request leaves, and so before its event can be acknowledged; that of a request which was refused does not
+// count. Hence after a crash the next stream knows every event that may have been applied: an older one is late, and the event itself, which the
+// queue delivers again because it was not acknowledged, is applied once more unless its acceptance was recorded. An event that was not acknowledged
+// is never late because of itself, nor because events of other members were newer, unless the times of more members than are kept came in between.
+// The ledger keeps hashes in place of the identifiers of those who left. A watermark alone would be smaller, but after a restart it would turn away
+// whatever comes out of order and was not applied yet.
 //
 // A stream of an [Importer] knows the events since it was opened and nothing else.
 //
@@ -81,7 +83,7 @@ type Stream struct {
 	keeper  ledger.Timekeeper // the session
 	named   bool              // of the courier
 
-	ahead atomic.Int64 // up to this time an event is surely not too far ahead
+	ahead atomic.Int64 // before this second an event is surely not too far ahead
 
 	mu      sync.Mutex
 	times   times
@@ -134,8 +136,8 @@ type StreamState struct {
 	Warnings []Warning
 }
 
-// Stream opens a stream into a cohort that has no ledger. The cohort gets its name before its first change, each time that a stream is opened; CreatedAt is
-// required. The context has its say only until Stream returns, its values go with the requests. It fails with an [*InvalidError].
+// Stream opens a stream into a cohort that has no ledger. The cohort gets its name before its first change, each time that a stream is opened;
+// CreatedAt is required. The context has its say only until Stream returns, its values go with the requests. It fails with an [*InvalidError].
 //
 // A cohort that has a ledger is written only through its [Syncer]. See [Syncer.Stream].
 func (im *Importer) Stream(ctx context.Context, c Cohort, opts ...StreamOption) (*Stream, error) {
@@ -154,8 +156,8 @@ func (im *Importer) Stream(ctx context.Context, c Cohort, opts ...StreamOption) 
 // ledger does not say that it has it; CreatedAt may be the zero time as in [Syncer.Sync]. The context has its say only until Stream returns, its values
 // go with the requests.
 //
-// It fails with an [*InvalidError], also for a ledger whose sessions are no [ledger.Timekeeper]; with [ErrRetired] for a cohort that was drained; with a
-// [*ledger.HeldError] while another run or stream has the cohort; or with another error of the ledger.
+// It fails with an [*InvalidError], also for a ledger whose sessions are no [ledger.Timekeeper]; with [ErrRetired] for a cohort that was drained;
+// with a [*ledger.HeldError] while another run or stream has the cohort; or with another error of the ledger.
 func (s *Syncer) Stream(ctx context.Context, c Cohort, opts ...StreamOption) (*Stream, error) {
 	if err := c.validateNamed(); err != nil {
 		return nil, err
@@ -223,8 +225,8 @@ func (s *Stream) start() {
 	go s.tell()
 }
 
-// Send gives the stream an event. It returns nil when the event was taken, which does not mean that it was sent: see [OnAcknowledge] and Flush. While too many
-// events are unacknowledged it waits.
+// Send gives the stream an event. It returns nil when the event was taken, which does not mean that it was sent: see [OnAcknowledge] and Flush. While
+// too many events are unacknowledged it waits.
 //
 // It fails with
 //   - an [*identity.RejectError] for what can be no event: one without a direction or a time, from the future, or of an identifier that cannot be sent.
@@ -270,9 +272,9 @@ func (s *Stream) Send(ctx context.Context, e Event) error {
 
 // validate reports what is wrong with an event. The clock is asked only where the last time that it was does not do.
 func (s *Stream) validate(e Event) error {
-	if e.At.UnixNano() > s.ahead.Load() || e.At.Year() > 2200 {
+	if e.At.Unix() >= s.ahead.Load() {
 		limit := time.Now().Add(s.config.skew)
-		s.ahead.Store(limit.UnixNano())
+		s.ahead.Store(limit.Unix())
 		return e.validate(limit)
 	}
 	return e.validate(e.At)
@@ -295,11 +297,7 @@ func (s *Stream) put(e Event, key memberKey) error {
 	switch c := (ledger.Stamp{At: at, Leave: leave}).Compare(ledger.Stamp{At: m.at, Leave: m.leave}); {
 	case known && c < 0:
 		return s.turnAway(position, &LateError{At: e.At, Known: time.Unix(0, m.at)})
-	case known && c == 0 && m.last != 0:
-		first := s.backlog.at(m.last)
-		held.covered, held.repeat = true, true
-		held.prior, first.prior = first.prior, position
-	case known && c == 0 && m.sure:
+	case known && c == 0 && (m.sure || m.last != 0): // that which is pending came before, and is acknowledged before
 		s.settle(position, repeated)
 		s.advance()
 	default:
@@ -386,8 +384,9 @@ func signal(c chan struct{}) {
 	}
 }
 
-// Flush sends what was taken until now without further delay, and returns when all of it is acknowledged. If an attempt fails meanwhile it returns the error:
-// the events are kept, and are sent again. It fails with the error of the context, [ErrStreamClosed], or the error of the ledger that ended the stream, too.
+// Flush sends what was taken until now without further delay, and returns when all of it is acknowledged. If an attempt fails meanwhile it returns
+// the error: the events are kept, and are sent again. It fails with the error of the context, [ErrStreamClosed], or the error of the ledger that
+// ended the stream, too.
 func (s *Stream) Flush(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

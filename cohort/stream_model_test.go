@@ -278,8 +278,8 @@ func (m *streamModel) verdictOn(message streamMessage) *verdict {
 	return v
 }
 
-// promised returns who is promised to be in or out: each member of whose events the newest that the stream took was never returned as late. Where it was, after
-// a crash, it may have been applied and may not.
+// promised returns who is promised to be in or out: each member of whose events the newest that the stream took was never returned as late. Where it
+// was, after a crash, it may have been applied and may not.
 func (m *streamModel) promised() map[string]bool {
 	newest := map[string]streamMessage{}
 	for message, v := range m.told {

@@ -548,3 +548,58 @@ func TestStreamManySenders(t *testing.T) {
 		t.Errorf("%d events were acknowledged, want %d", len(acknowledged), senders*each)
 	}
 }
+
+// TestStreamRestart shows what a stream knows of events that another one had before it.
+func TestStreamRestart(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name   string
+		fault  brazetest.Fault
+		memory int
+		older  bool // whether an older event is late afterwards
+		again  int  // changes that the same event takes
+	}{
+		{"accepted", brazetest.Delay(0), 10, true, 0},
+		{"lost", brazetest.AppliedThenLost(), 10, true, 1},
+		{"lost, and there is no memory for it", brazetest.AppliedThenLost(), 0, true, 1},
+		{"refused", brazetest.Status(http.StatusBadRequest), 10, false, 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				stage := newStage(t)
+				stage.people(t, 1)
+				client := stage.client(t, transport.WithRetryPolicy(transport.NoRepeat()))
+				syncer := newSyncer(t, newImporter(t, client, stage.credentials()), newLedger(t))
+				open := func() *cohort.Stream {
+					s, err := syncer.Stream(t.Context(), sale(), cohort.WithMemory(tt.memory))
+					if err != nil {
+						t.Fatal(err)
+					}
+					return s
+				}
+				s := open()
+				stage.server.Inject(brazetest.Users(), tt.fault)
+				at := time.Now()
+				sendAll(t, s, leave(1, at))
+				_ = s.Flush(t.Context()) // the fault has its way
+				over, end := context.WithCancel(t.Context())
+				end()
+				_, _ = s.Close(over)
+
+				s = open()
+				if err := s.Send(t.Context(), enter(1, at.Add(-1))); errors.Is(err, cohort.ErrLate) != tt.older {
+					t.Errorf("an older event: %v", err)
+				}
+				sendAll(t, s, leave(1, at))
+				closeStream(t, s)
+				if n := s.State().Changes.Accepted; n != tt.again {
+					t.Errorf("%d changes were sent, want %d", n, tt.again)
+				}
+				if got := stage.members(); len(got) > 0 {
+					t.Error("who left is a member")
+				}
+			})
+		})
+	}
+}

@@ -9,12 +9,12 @@ import (
 // memberKey stands for a member where the identifier itself is not needed. Its bits are as good as drawn by lot.
 type memberKey [16]byte
 
-// times is what a stream knows of its members: when the newest event of each happened. Members of whom an event is pending are always known. Of the others
-// the oldest are forgotten when there are too many, or when they lie too far behind the newest event of all; the watermark then rises to the time of whoever
-// was forgotten, so that an event above it is surely newer than any that was forgotten.
+// times is what a stream knows of its members: when the newest event of each happened. Members of whom an event is pending are always known. Of the
+// others the oldest are forgotten when there are too many, or when they lie too far behind the newest event of all; the watermark then rises to the
+// time of whoever was forgotten, so that an event above it is surely newer than any that was forgotten.
 //
-// It is asked for every event, mostly about somebody whom it does not know, which costs one access to memory that is not in the cache. That, and that it holds
-// hardly a pointer for the garbage collector to follow, is why it is no map.
+// It is asked for every event, mostly about somebody whom it does not know, which costs one access to memory that is not in the cache. That, and that
+// it holds hardly a pointer for the garbage collector to follow, is why it is no map.
 type times struct {
 	most    int   // members at rest
 	horizon int64 // nanoseconds
@@ -81,8 +81,8 @@ func (t *times) find(key memberKey) (uint32, bool) {
 	return 0, false
 }
 
-// load takes over what a ledger knows. An event that may have been applied, or not, is still to be delivered again, and must not be late then because it
-// was forgotten: so its time is kept however many there are, as long as it lies within the horizon.
+// load takes over what a ledger knows. An event that may have been applied, or not, is still to be delivered again, and must not be late then because
+// it was forgotten: so its time is kept however many there are, as long as it lies within the horizon.
 func (t *times) load(watermark int64, stamps []ledger.Stamp) {
 	t.watermark = watermark
 	for _, s := range stamps {
@@ -187,8 +187,8 @@ func (t *times) rest(i uint32, sure bool) {
 	}
 }
 
-// current reports whether a member is still at rest with this time. Those in the heap that are not are left there until they come to the top, or are too
-// many, since to take one out of the middle costs more than all else.
+// current reports whether a member is still at rest with this time. Those in the heap that are not are left there until they come to the top, or are
+// too many, since to take one out of the middle costs more than all else.
 func (t *times) current(r resting) bool {
 	m := t.at(r.member)
 	return m.rests && m.at == r.at

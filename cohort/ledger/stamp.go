@@ -17,8 +17,8 @@ type Timekeeper interface {
 	// Stamps returns the highest watermark and, for each member, the newest stamp above it, except those of refused intents. It is in no
 	// particular order. Begin and Settle must not be called meanwhile.
 	Stamps(ctx context.Context) (watermark int64, stamps []Stamp, err error)
-	// Tidy rewrites the storage if what was recorded has made it much larger than it need be. A session that lasts for days calls it now and then, while
-	// no intent is open.
+	// Tidy rewrites the storage if what was recorded has made it much larger than it need be. A session that lasts for days calls it now and then,
+	// while no intent is open.
 	Tidy(ctx context.Context) error
 }
 
