@@ -199,8 +199,8 @@ func WithHorizon(d time.Duration) StreamOption {
 	return within("WithHorizon", d, 0, maxHorizon, func(c *streamConfig) { c.horizon = d })
 }
 
-// WithMemory sets of how many members the times are kept besides those in the backlog and those of whom an earlier stream lost an answer, up to 100 million, at about 100 bytes each, and 25 bytes in
-// a ledger. Default 1,000,000.
+// WithMemory sets of how many members the times are kept besides those in the backlog, and besides those of whom an earlier stream lost an answer, up
+// to 100 million, at about 100 bytes each, and 25 bytes in a ledger. Default 1,000,000.
 func WithMemory(members int) StreamOption {
 	return within("WithMemory", members, 0, maxMemory, func(c *streamConfig) { c.memory = members })
 }
