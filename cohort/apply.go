@@ -164,7 +164,7 @@ func (r *run) take(change Change) bool {
 		earlier := &r.open.changes[last.index]
 		r.uncount(earlier.direction)
 		r.rows.Duplicate++
-		earlier.direction = change.direction
+		earlier.direction, earlier.serial = change.direction, change.serial
 		r.count(change.direction)
 		return true
 	default:

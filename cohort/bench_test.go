@@ -87,22 +87,27 @@ func discarding(b *testing.B) string {
 // uuids yields n identifiers of the shape of a UUID, each a new string, as a source would.
 func uuids(n int) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
-		var raw [16]byte
-		var text [36]byte
 		for i := range n {
-			binary.BigEndian.PutUint64(raw[:], uint64(i)*0x9e3779b97f4a7c15)
-			binary.BigEndian.PutUint64(raw[8:], uint64(i)*0xbf58476d1ce4e5b9)
-			hex.Encode(text[0:8], raw[0:4])
-			hex.Encode(text[9:13], raw[4:6])
-			hex.Encode(text[14:18], raw[6:8])
-			hex.Encode(text[19:23], raw[8:10])
-			hex.Encode(text[24:36], raw[10:16])
-			text[8], text[13], text[18], text[23] = '-', '-', '-', '-'
-			if !yield(string(text[:]), nil) {
+			if !yield(uuid(i), nil) {
 				return
 			}
 		}
 	}
+}
+
+// uuid returns the identifier of this number.
+func uuid(i int) string {
+	var raw [16]byte
+	var text [36]byte
+	binary.BigEndian.PutUint64(raw[:], uint64(i)*0x9e3779b97f4a7c15)
+	binary.BigEndian.PutUint64(raw[8:], uint64(i)*0xbf58476d1ce4e5b9)
+	hex.Encode(text[0:8], raw[0:4])
+	hex.Encode(text[9:13], raw[4:6])
+	hex.Encode(text[14:18], raw[6:8])
+	hex.Encode(text[19:23], raw[8:10])
+	hex.Encode(text[24:36], raw[10:16])
+	text[8], text[13], text[18], text[23] = '-', '-', '-', '-'
+	return string(text[:])
 }
 
 func additions(ids iter.Seq2[string, error]) iter.Seq2[cohort.Change, error] {
@@ -281,4 +286,49 @@ func BenchmarkApplyMemory(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 	b.ReportMetric(short, "MB-short")
 	b.ReportMetric(long, "MB-long")
+}
+
+// BenchmarkStream sends a million events of different members to a discarding server on loopback, and as many members with the plain loop, in turns, each
+// from one goroutine. The ratios are to the plain loop: x-events/s of throughput, x-cpu of the client's processor time for an event.
+func BenchmarkStream(b *testing.B) {
+	url := discarding(b)
+	importer := unpaced(b, url)
+	const n, part = 1_000_000, 100_000
+	var plain, ours usage
+	for b.Loop() {
+		at := time.Now()
+		stream, err := importer.Stream(b.Context(), cohort.Cohort{ID: "camp-481", Name: "Spring sale", CreatedAt: at})
+		if err != nil {
+			b.Fatal(err)
+		}
+		for i := range n / part {
+			from := now()
+			if err := plainLoop(b.Context(), url, uuids(part)); err != nil {
+				b.Fatal(err)
+			}
+			plain.add(from)
+			from = now()
+			for j := range part {
+				id := uuid(i*part + j)
+				at = at.Add(time.Microsecond)
+				if err := stream.Send(b.Context(), cohort.Event{ID: identity.ExternalID(id), At: at, Direction: cohort.Enter}); err != nil {
+					b.Fatal(err)
+				}
+			}
+			if err := stream.Flush(b.Context()); err != nil {
+				b.Fatal(err)
+			}
+			ours.add(from)
+		}
+		if left, err := stream.Close(b.Context()); len(left) > 0 || err != nil || stream.State().Applied != n {
+			b.Fatal(stream.State(), err)
+		}
+	}
+	total := float64(b.N) * n
+	b.ReportMetric(0, "ns/op") // the time of both together says nothing
+	b.ReportMetric(total/ours.wall.Seconds()/1e6, "Mevents/s")
+	b.ReportMetric(total/plain.wall.Seconds()/1e6, "plain-Mids/s")
+	b.ReportMetric(plain.wall.Seconds()/ours.wall.Seconds(), "x-events/s")
+	b.ReportMetric(plain.cpu.Seconds()/ours.cpu.Seconds(), "x-cpu")
+	b.ReportMetric(float64(ours.mallocs)/total, "allocs/event")
 }

@@ -30,6 +30,7 @@ type Change struct {
 	kind      identity.Kind
 	direction direction
 	former    ledger.State // what a ledger says of the identifier; used only where a run has a journal
+	serial    uint32       // the event that it comes from, counted by a Stream and by nobody else
 }
 
 // Add returns the change that puts the user with this identifier into the cohort. For a member it changes nothing.
@@ -75,7 +76,7 @@ func (c Change) IsAdd() bool { return c.direction == addition }
 func (c Change) IsRemove() bool { return c.direction == removal }
 
 func (c Change) sameMember(other Change) bool {
-	other.direction, other.former = c.direction, c.former
+	other.direction, other.former, other.serial = c.direction, c.former, c.serial
 	return c == other
 }
 

@@ -17,8 +17,8 @@ import (
 	"github.com/cohortkit/cohortkit/transport/brazetest"
 )
 
-// enter puts a cohort into a ledger, with u-1 to u-in as members and more in doubt.
-func enter(t *testing.T, state ledger.Ledger, key ledger.Key, h ledger.Header, in, inDoubt int) {
+// recordEntry puts a cohort into a ledger, with u-1 to u-in as members and more in doubt.
+func recordEntry(t *testing.T, state ledger.Ledger, key ledger.Key, h ledger.Header, in, inDoubt int) {
 	t.Helper()
 	err := ledger.Import(t.Context(), state, ledger.Entry{Key: key, Header: h}, func(yield func(ledger.Member, error) bool) {
 		for i := range in + inDoubt {
@@ -67,7 +67,7 @@ func TestTroubleshoot(t *testing.T) {
 		{"camp-1", header("Spring sale"), 3, 2}, {"camp-2", header("Twin"), 1, 0}, {"camp-3", header("Twin"), 0, 0}, {"camp-4", renamed, 4, 0},
 		{"camp-5", lost, 0, 5}, {"camp-6", retired, 0, 0}, {"camp-7", ledger.Header{}, 7, 0}, {"camp-8", old, 8, 0}, {"camp-9", bitByBit, 9, 0},
 	} {
-		enter(t, state, s.key(e.id), e.h, e.in, e.inDoubt)
+		recordEntry(t, state, s.key(e.id), e.h, e.in, e.inDoubt)
 	}
 	// Cohorts of others, who have the same names.
 	for _, other := range []func(*ledger.Key){
@@ -75,7 +75,7 @@ func TestTroubleshoot(t *testing.T) {
 	} {
 		key := s.key("camp-1")
 		other(&key)
-		enter(t, state, key, header("Spring sale"), 1, 0)
+		recordEntry(t, state, key, header("Spring sale"), 1, 0)
 	}
 
 	const (
@@ -235,7 +235,7 @@ func TestTroubleshootInTrouble(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			state := newLedger(t)
-			enter(t, state, s.key(campaign), ledger.Header{Name: "Spring sale", Naming: ledger.Named}, 3, 0)
+			recordEntry(t, state, s.key(campaign), ledger.Header{Name: "Spring sale", Naming: ledger.Named}, 3, 0)
 			d, err := s.syncer(t, entries{state, tt.listed, tt.opened}).Troubleshoot(tt.ctx, tt.look)
 			if (err != nil) != (tt.is != nil) || err != nil && !tt.is(err) {
 				t.Fatalf("error %v", err)

@@ -25,7 +25,7 @@
 //	report, err := syncer.Sync(ctx, cohort.Cohort{ID: "camp-481", Name: "Spring sale"}, cohort.People(rules, people))
 //
 // [Syncer.Sync] names the cohort when that is due. [Syncer.Plan] tells beforehand what it would cost. [Syncer.SyncAll] does several cohorts at a time,
-// [Syncer.Apply] records single events, [Syncer.Drain] ends a cohort, [Syncer.Rebuild] replaces one by another, [Syncer.Erase] forgets people,
+// [Syncer.Apply] records single changes, [Syncer.Drain] ends a cohort, [Syncer.Rebuild] replaces one by another, [Syncer.Erase] forgets people,
 // [Syncer.Troubleshoot] finds a cohort by the name of its export. A run that is killed, cancelled or refused in the middle leaves nothing to repair: the
 // next one continues.
 //
@@ -43,6 +43,16 @@
 //   - Who is in a cohort whose ledger was lost. Import a list of members that is known to be complete with [ledger.Import], or fill a cohort with a new id
 //     and point the segments there. An empty ledger takes everybody for out: whoever is in and not wanted any more would stay in for ever.
 //   - What others did to the cohort. One that has a ledger is written only through its Syncer.
+//
+// # Events as they happen
+//
+// Where people enter and leave one by one, as messages of a queue or calls of a webhook say, a [Stream] carries them. The newest event of each member
+// wins, whatever order they come in, also after a restart. It gathers changes into requests, and tells in the order of arrival which events are
+// settled, so that a queue's offset can be committed:
+//
+//	stream, err := syncer.Stream(ctx, sale, cohort.OnAcknowledge(func(events []cohort.Event) { commit(events[len(events)-1].Token) }))
+//	err = stream.Send(ctx, cohort.Event{ID: identity.ExternalID("u-17"), At: entered, Direction: cohort.Enter, Token: offset})
+//	left, err := stream.Close(ctx)
 //
 // # What is sent
 //
@@ -77,5 +87,5 @@
 // Apply ranges over its source once, in the calling goroutine, and holds no more than the requests in flight, however long
 // the source is. An Importer is safe for concurrent use; two runs on one cohort at a time are not, because their order
 // would be left to chance. A Syncer sees to that itself: a run has the lease on its cohort. What a Syncer holds in memory is up to its ledger,
-// beside the requests in flight and the identifiers given to Erase.
+// beside the requests in flight and the identifiers given to Erase. A [Stream] says itself what it holds.
 package cohort

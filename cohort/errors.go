@@ -3,6 +3,7 @@ package cohort
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/cohortkit/cohortkit/identity"
 )
@@ -47,6 +48,10 @@ var (
 	ErrRemovalsHeld = errors.New("cohort: removals are held back by the removal guard")
 	// ErrEmptySource is the kind of an [*EmptySourceError].
 	ErrEmptySource = errors.New("cohort: the source named nobody")
+	// ErrLate is the kind of a [*LateError].
+	ErrLate = errors.New("cohort: the event is late")
+	// ErrStreamClosed means that a [Stream] takes no more events.
+	ErrStreamClosed = errors.New("cohort: the stream is closed: open another one")
 	// ErrRetired means that the cohort was drained. Who filled it again would confuse those who were told that it is gone.
 	ErrRetired = errors.New("the cohort was drained and is retired: fill a cohort with another id")
 	// ErrUnrecorded means that the ledger has no record of the cohort, so nobody can say who is in it.
@@ -101,3 +106,28 @@ func (e *EmptySourceError) Error() string {
 
 // Is matches [ErrEmptySource].
 func (e *EmptySourceError) Is(target error) bool { return target == ErrEmptySource }
+
+// LateError means that an event is older than what a [Stream] knows, so it was not applied. It is settled, and to send it again leads to the same.
+type LateError struct {
+	At    time.Time // when the event happened
+	Known time.Time // when the newest event of the member happened, or the watermark
+	// Forgotten says that nothing is known of the member and Known is the watermark: something newer may have been forgotten, or not.
+	Forgotten bool
+}
+
+// Error tells how late the event is and what it was compared with.
+func (e *LateError) Error() string {
+	behind := e.Known.Sub(e.At)
+	switch {
+	case e.Forgotten:
+		return fmt.Sprintf("the event is late: it lies %v behind the watermark, below which times of members are forgotten: "+
+			"if it should count, give the stream a longer horizon and more memory", behind)
+	case behind == 0:
+		return "the event is late: its member left at the very same time, and leaving counts"
+	default:
+		return fmt.Sprintf("the event is late: one of the same member is known that happened %v after it", behind)
+	}
+}
+
+// Is matches [ErrLate].
+func (e *LateError) Is(target error) bool { return target == ErrLate }

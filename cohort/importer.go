@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"sync"
 
+	"github.com/cohortkit/cohortkit/cohort/ledger"
 	"github.com/cohortkit/cohortkit/internal/text"
 	"github.com/cohortkit/cohortkit/keys"
 	"github.com/cohortkit/cohortkit/transport"
@@ -90,6 +91,11 @@ func (im *Importer) String() string {
 
 // Format prints String under every verb.
 func (im *Importer) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(im.String())) }
+
+// key tells a cohort from all others.
+func (im *Importer) key(cohortID string) ledger.Key {
+	return ledger.Key{Endpoint: im.client.Endpoint().URL(), Partner: im.credentials.Partner, Workspace: im.workspace, CohortID: cohortID}
+}
 
 // SetName gives a cohort its name, or another one. Name a cohort before its first members are sent, and again only when its name changes. It
 // fails with an [*InvalidError] before anything is sent, or with the errors of [transport.Client.Do]; a name sent twice is harmless.

@@ -12,9 +12,12 @@ import (
 // journal records in a ledger what is about to leave, and what became of it. The nil journal records nothing.
 type journal struct {
 	session ledger.Session
+	keeper  ledger.Timekeeper // the session, where there are stamps
 	// accepted is what an accepted request is settled as: Lost where a removal that was held back may undo it later. It changes only while
 	// nothing is under way.
 	accepted ledger.Outcome
+	// stamp returns the stamps of changes that are due to events, and the watermark. Nil where there are none.
+	stamp func([]Change) ([]ledger.Stamp, int64)
 
 	mu  sync.Mutex
 	err error // the first that the ledger answered
@@ -45,8 +48,16 @@ func (j *journal) begin(ctx, begin context.Context, changes []Change) (ledger.In
 		}
 		*list = append(*list, ledger.Member{ID: c.ID(), State: c.former})
 	}
-	intent, err := j.session.Begin(ctx, removals, adds)
+	intent, err := j.intend(ctx, removals, adds, changes)
 	return intent, j.note("record what is about to be sent", err)
+}
+
+func (j *journal) intend(ctx context.Context, removals, adds []ledger.Member, changes []Change) (ledger.Intent, error) {
+	if j.stamp == nil {
+		return j.session.Begin(ctx, removals, adds)
+	}
+	stamps, watermark := j.stamp(changes)
+	return j.keeper.BeginStamped(ctx, removals, adds, stamps, watermark)
 }
 
 // settle records what became of an intent.

@@ -6,6 +6,7 @@ import (
 	"iter"
 	"runtime/pprof"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,7 +16,30 @@ import (
 	"github.com/cohortkit/cohortkit/transport/brazetest"
 )
 
-// TestApplyLeak ends runs in every way there is and looks for goroutines that nobody can wake any more. The runtime finds those when it is built
+// streamAndClose sends more events than one request holds, some of them while the stream is being closed.
+func streamAndClose(ctx, closing context.Context, im *cohort.Importer) {
+	stream, err := im.Stream(ctx, springSale(), cohort.WithDelay(0), cohort.OnAcknowledge(func([]cohort.Event) {}))
+	if err != nil {
+		return
+	}
+	at := time.Now()
+	var group sync.WaitGroup
+	for i := range 2500 {
+		_ = stream.Send(ctx, enter(i, at))
+	}
+	group.Go(func() { _ = stream.Flush(ctx) })
+	group.Go(func() {
+		for i := range 100_000 {
+			if stream.Send(ctx, enter(i, at.Add(1))) != nil {
+				return
+			}
+		}
+	})
+	_, _ = stream.Close(closing)
+	group.Wait()
+}
+
+// TestApplyLeak ends runs and streams in every way there is and looks for goroutines that nobody can wake any more. The runtime finds those when it is built
 // with GOEXPERIMENT=goroutineleakprofile. Without it, each run is in a bubble, which does not end before all its goroutines have.
 func TestApplyLeak(t *testing.T) { //nolint:paralleltest // the profile is about all goroutines of the process
 	then := func(changes iter.Seq2[cohort.Change, error], do func()) iter.Seq2[cohort.Change, error] {
@@ -51,6 +75,22 @@ func TestApplyLeak(t *testing.T) { //nolint:paralleltest // the profile is about
 		{name: "cancelled for a full window", limiter: stuck{}, run: func(ctx context.Context, cancel context.CancelFunc, im *cohort.Importer) {
 			_, _ = im.Apply(ctx, campaign, then(list(), cancel))
 			_, _ = im.Apply(ctx, campaign, adds(30_000))
+		}},
+		{name: "a stream closed in time", run: func(ctx context.Context, _ context.CancelFunc, im *cohort.Importer) { streamAndClose(ctx, ctx, im) }},
+		{name: "a stream closed without time", fault: brazetest.Delay(1 << 40), run: func(ctx context.Context, cancel context.CancelFunc, im *cohort.Importer) {
+			over, end := context.WithCancel(ctx)
+			end()
+			streamAndClose(ctx, over, im)
+		}},
+		{name: "a stream closed while the endpoint is in trouble", fault: brazetest.Status(503), run: func(ctx context.Context, _ context.CancelFunc, im *cohort.Importer) {
+			soon, end := context.WithTimeout(ctx, 100*time.Millisecond)
+			defer end()
+			streamAndClose(ctx, soon, im)
+		}},
+		{name: "a stream closed at the limiter", limiter: stuck{}, run: func(ctx context.Context, _ context.CancelFunc, im *cohort.Importer) {
+			soon, end := context.WithTimeout(ctx, 100*time.Millisecond)
+			defer end()
+			streamAndClose(ctx, soon, im)
 		}},
 		{name: "check and name", run: func(ctx context.Context, _ context.CancelFunc, im *cohort.Importer) {
 			_ = im.Check(ctx)

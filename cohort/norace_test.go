@@ -12,4 +12,5 @@ const (
 	estimateShares   = 5
 	wrongKeyRequests = 5000 // of a rotation to a wrong key; one to a good key is as long with the race detector too
 	faultTimes       = 3
+	defaultStreams   = 1000
 )

@@ -13,4 +13,5 @@ const (
 	faultTimes       = 1 // of the three numbers of times that it may come, by chance
 	wrongKeyRequests = 1000
 	estimateShares   = 1
+	defaultStreams   = 100
 )

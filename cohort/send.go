@@ -109,6 +109,9 @@ func (r *run) settle(changes []Change, outcome transport.Outcome, attempts int) 
 	r.adds.count(outcome, adds)
 	r.removals.count(outcome, removals)
 	r.mu.Unlock()
+	if r.config.settled != nil {
+		r.config.settled(changes, outcome, attempts)
+	}
 	if len(changes) == 0 {
 		return
 	}

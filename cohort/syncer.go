@@ -58,9 +58,7 @@ func NewSyncer(importer *Importer, state ledger.Ledger, opts ...SyncerOption) (*
 
 // key names the entry of a cohort.
 func (s *Syncer) key(cohortID string) ledger.Key {
-	return ledger.Key{
-		Endpoint: s.importer.client.Endpoint().URL(), Partner: s.importer.credentials.Partner, Workspace: s.importer.workspace, CohortID: cohortID,
-	}
+	return s.importer.key(cohortID)
 }
 
 // keeps reports whether an entry is of a cohort of this Syncer.

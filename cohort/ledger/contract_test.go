@@ -59,6 +59,8 @@ func TestContract(t *testing.T) {
 		{"keys", everyKey},
 		{"entries", entries},
 		{"purge", purge},
+		{"stamps", stamps},
+		{"stamps outlast what is written anew", stampsRewritten},
 		{"Members", membersHelper},
 		{"Diff", diffHelper},
 		{"Import", importHelper},
@@ -1025,6 +1027,121 @@ func purge(t subject) {
 	if diff := cmp.Diff(h, s.Header()); diff != "" {
 		t.Errorf("header (-want +got):\n%s", diff)
 	}
+}
+
+// stampOf returns the stamp of a member whose name has one letter.
+func stampOf(name byte, at int64, leave, sure bool) ledger.Stamp {
+	return ledger.Stamp{Member: [16]byte{name}, At: at, Leave: leave, Sure: sure}
+}
+
+// keeper returns a session as what keeps times.
+func keeper(t subject, s ledger.Session) ledger.Timekeeper {
+	t.Helper()
+	k, ok := s.(ledger.Timekeeper)
+	if !ok {
+		t.Fatal("the session is no Timekeeper")
+	}
+	return k
+}
+
+// beginStamped begins an intent with stamps, of members that do not matter.
+func beginStamped(t subject, s ledger.Session, watermark int64, stamps ...ledger.Stamp) ledger.Intent {
+	var removals, adds []ledger.Member
+	for _, stamp := range stamps {
+		m := ledger.Member{ID: external(string(rune(stamp.Member[0]))), State: ledger.Unknown}
+		if stamp.Leave {
+			removals = append(removals, m)
+		} else {
+			adds = append(adds, m)
+		}
+	}
+	intent, err := keeper(t, s).BeginStamped(t.Context(), removals, adds, stamps, watermark)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return intent
+}
+
+// wantStamps holds a session to a watermark and stamps, given in the order of their members.
+func wantStamps(t subject, s ledger.Session, watermark int64, want ...ledger.Stamp) {
+	t.Helper()
+	gotMark, got, err := keeper(t, s).Stamps(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.SortFunc(got, func(a, b ledger.Stamp) int { return int(a.Member[0]) - int(b.Member[0]) })
+	if diff := cmp.Diff(append([]ledger.Stamp{}, want...), append([]ledger.Stamp{}, got...)); diff != "" || gotMark != watermark {
+		t.Errorf("watermark %d, want %d; stamps (-want +got):\n%s", gotMark, watermark, diff)
+	}
+}
+
+func stamps(t subject) {
+	s := open(t, t.again(), key("a"))
+	if _, ok := s.(ledger.Timekeeper); !ok {
+		return // it need not be one
+	}
+	wantStamps(t, s, 0)
+	settle(t, s, beginStamped(t, s, 0, stampOf('a', 10, false, false), stampOf('b', 10, true, false)), ledger.Accepted)
+	settle(t, s, beginStamped(t, s, 0, stampOf('c', 11, false, true)), ledger.Lost)
+	settle(t, s, beginStamped(t, s, 0, stampOf('a', 12, true, false), stampOf('d', 12, true, false)), ledger.Refused)
+	beginStamped(t, s, 0, stampOf('e', 13, false, false))
+	want := []ledger.Stamp{stampOf('a', 10, false, true), stampOf('b', 10, true, true), stampOf('c', 11, false, false), stampOf('e', 13, false, false)}
+	wantStamps(t, s, 0, want...)
+	shut(t, s)
+	s = open(t, t.again(), key("a"))
+	wantStamps(t, s, 0, want...)
+	// The same event once more, an older one, one at the same time that leaves, and one that does not.
+	settle(t, s, beginStamped(t, s, 0, stampOf('c', 11, false, false)), ledger.Accepted)
+	settle(t, s, beginStamped(t, s, 0, stampOf('c', 11, false, false), stampOf('b', 9, false, false)), ledger.Lost)
+	settle(t, s, beginStamped(t, s, 0, stampOf('a', 10, true, false)), ledger.Lost)
+	settle(t, s, beginStamped(t, s, 0, stampOf('a', 10, false, false)), ledger.Accepted)
+	want[0], want[2] = stampOf('a', 10, true, false), stampOf('c', 11, false, true)
+	wantStamps(t, s, 0, want...)
+	shut(t, s)
+	s = open(t, t.again(), key("a"))
+	wantStamps(t, s, 0, want...)
+	settle(t, s, beginStamped(t, s, 11, stampOf('f', 14, false, false)), ledger.Accepted)
+	wantStamps(t, s, 11, stampOf('e', 13, false, false), stampOf('f', 14, false, true))
+	shut(t, s)
+	if _, _, err := keeper(t, s).Stamps(t.Context()); !errors.Is(err, ledger.ErrClosed) {
+		t.Errorf("Stamps of a closed session = %v", err)
+	}
+}
+
+func stampsRewritten(t subject) {
+	s := open(t, t.again(), key("a"))
+	if _, ok := s.(ledger.Timekeeper); !ok {
+		return
+	}
+	settle(t, s, beginStamped(t, s, 5, stampOf('a', 5, false, false), stampOf('b', 7, true, false)), ledger.Accepted)
+	settle(t, s, beginStamped(t, s, 5, stampOf('c', 8, false, false)), ledger.Refused)
+	under := beginStamped(t, s, 6, stampOf('d', 9, false, false))
+	rewrite := func() {
+		t.Helper()
+		if p, ok := s.(ledger.Purger); ok {
+			if err := p.Purge(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := keeper(t, s).Tidy(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rewrite()
+	wantStamps(t, s, 6, stampOf('b', 7, true, true), stampOf('d', 9, false, false))
+	settle(t, s, under, ledger.Refused)
+	for range 2 {
+		wantStamps(t, s, 6, stampOf('b', 7, true, true))
+		rewrite()
+		shut(t, s)
+		s = open(t, t.again(), key("a"))
+	}
+	settle(t, s, beginStamped(t, s, 100, stampOf('a', 50, false, false)), ledger.Accepted)
+	rewrite()
+	wantStamps(t, s, 100)
+	shut(t, s)
+	s = open(t, t.again(), key("a"))
+	wantStamps(t, s, 100)
 }
 
 func membersHelper(t subject) {

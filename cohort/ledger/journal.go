@@ -48,6 +48,7 @@ const (
 	headerFrame frameKind = iota + 1 // a Header as JSON
 	intentFrame                      // an intent and its members
 	settleFrame                      // an intent and its outcome
+	stampsFrame                      // when the events behind an intent happened
 )
 
 // journal appends frames to a file and makes many of them durable with one sync.
@@ -195,6 +196,9 @@ type frame struct {
 	kind    frameKind
 	payload []byte
 }
+
+// size returns how many bytes the frame takes in a file.
+func (f frame) size() int64 { return int64(frameHead + len(f.payload) + sumSize) }
 
 // frames reads the frames that are in the file and calls f with each. It returns where they end. What is not valid behind the mark ends them.
 func (j *journal) frames(ctx context.Context, f func(frame) error) (int64, error) {

@@ -23,8 +23,8 @@ type Ledger interface {
 // also while somebody ranges over a part of a Difference; everything else is for one goroutine at a time.
 //
 // After an error of Begin, Settle or SetHeader the session records nothing more and answers with that error; open a new one.
-// A backend whose leases can be lost answers [ErrLeaseLost] then. An interface with more than these methods will be an optional one, as
-// [Purger] is.
+// A backend whose leases can be lost answers [ErrLeaseLost] then. An interface with more than these methods is an optional one, as
+// [Purger] and [Timekeeper] are.
 type Session interface {
 	// Header returns what is recorded of the cohort besides its members.
 	Header() Header

@@ -167,6 +167,9 @@ type logged struct {
 	header   Header
 	last     Intent             // the highest number
 	outcomes map[Intent]Outcome // of the intents that are settled
+
+	watermark int64 // the highest
+	kept      int64 // how many bytes the stamps of earlier journals take
 }
 
 // outcome returns what became of an intent.
@@ -189,6 +192,14 @@ func (j *journal) scan(ctx context.Context, head journalHead) (*logged, error) {
 			var o Outcome
 			number, o, ok = readSettle(f.payload)
 			l.outcomes[number] = o
+		case stampsFrame:
+			var number Intent
+			var watermark int64
+			number, watermark, ok = readStamps(f.payload, nil)
+			l.watermark = max(l.watermark, watermark)
+			if number == 0 {
+				l.kept += f.size()
+			}
 		}
 		if !ok {
 			return j.damaged("has a frame of another version")

@@ -28,6 +28,9 @@ type memoryEntry struct {
 	exists  bool // something was recorded
 	header  Header
 	members map[identity.ID]State
+
+	watermark int64
+	stamps    stampSet
 }
 
 // Open takes the lease on an entry. See [Ledger].
@@ -42,7 +45,7 @@ func (m *Memory) Open(ctx context.Context, key Key) (Session, error) {
 	defer m.mu.Unlock()
 	e := m.entries[key]
 	if e == nil {
-		e = &memoryEntry{members: map[identity.ID]State{}}
+		e = &memoryEntry{members: map[identity.ID]State{}, stamps: stampSet{}}
 		if m.entries == nil {
 			m.entries = map[Key]*memoryEntry{}
 		}
@@ -96,7 +99,10 @@ type memorySession struct {
 	intents map[Intent]memoryIntent
 }
 
-type memoryIntent struct{ removals, adds []Member }
+type memoryIntent struct {
+	removals, adds []Member
+	stamps, former []Stamp // of the intent, and before it; a zero one of somebody who had none
+}
 
 // record runs f on the entry, and counts the session among those that recorded something.
 func (s *memorySession) record(f func(*memoryEntry)) error {
@@ -137,12 +143,24 @@ func (s *memorySession) SetHeader(_ context.Context, h Header) error {
 	})
 }
 
-func (s *memorySession) Begin(_ context.Context, removals, adds []Member) (Intent, error) {
+func (s *memorySession) Begin(ctx context.Context, removals, adds []Member) (Intent, error) {
+	return s.BeginStamped(ctx, removals, adds, nil, 0)
+}
+
+// BeginStamped records an intent and its stamps. See [Timekeeper].
+func (s *memorySession) BeginStamped(_ context.Context, removals, adds []Member, stamps []Stamp, watermark int64) (Intent, error) {
 	var intent Intent
 	err := s.record(func(e *memoryEntry) {
 		s.last++
 		intent = s.last
-		s.intents[intent] = memoryIntent{slices.Clone(removals), slices.Clone(adds)}
+		e.watermark = max(e.watermark, watermark)
+		i := memoryIntent{removals: slices.Clone(removals), adds: slices.Clone(adds), stamps: slices.Clone(stamps)}
+		for n := range i.stamps {
+			i.stamps[n].Sure = false
+			i.former = append(i.former, e.stamps[i.stamps[n].Member])
+			e.stamps.add(i.stamps[n])
+		}
+		s.intents[intent] = i
 		for _, m := range slices.Concat(removals, adds) {
 			e.members[m.ID] = Unknown
 		}
@@ -165,7 +183,45 @@ func (s *memorySession) Settle(intent Intent, outcome Outcome) error {
 		}
 		set(i.removals, true)
 		set(i.adds, false)
+		e.settleStamps(i, outcome)
 	})
+}
+
+// settleStamps records what became of the events of an intent.
+func (e *memoryEntry) settleStamps(i memoryIntent, outcome Outcome) {
+	for n, stamp := range i.stamps {
+		switch {
+		case outcome == Accepted:
+			stamp.Sure = true
+			e.stamps.add(stamp)
+		case outcome != Refused:
+		case i.former[n] == Stamp{}:
+			delete(e.stamps, stamp.Member)
+		default:
+			e.stamps[stamp.Member] = i.former[n]
+		}
+	}
+}
+
+// Stamps returns what is known of the times of events. See [Timekeeper].
+func (s *memorySession) Stamps(context.Context) (int64, []Stamp, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.entry == nil {
+		return 0, nil, ErrClosed
+	}
+	return s.entry.watermark, s.entry.stamps.above(s.entry.watermark), nil
+}
+
+// Tidy forgets the stamps up to the watermark. See [Timekeeper].
+func (s *memorySession) Tidy(context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.entry == nil {
+		return ErrClosed
+	}
+	s.entry.stamps.forget(s.entry.watermark)
+	return nil
 }
 
 func (s *memorySession) Members(ctx context.Context) iter.Seq2[Member, error] {
@@ -257,6 +313,7 @@ func (s *memorySession) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.entry != nil {
+		s.entry.stamps.forget(s.entry.watermark)
 		s.ledger.mu.Lock()
 		defer s.ledger.mu.Unlock()
 		s.entry.held = false

@@ -14,7 +14,7 @@ const (
 )
 
 // rewrite writes base and journal anew: who is a member now goes into a new base, and the journal is empty but for the header. Until the new
-// journal stands under its name, the old files are the valid ones. Intents that this session has yet to settle go into the new journal.
+// journal stands under its name, the old files are the valid ones. Intents that this session has yet to settle go into the new journal, and so do stamps.
 func (s *dirSession) rewrite(ctx context.Context) error {
 	if err := s.journal.finish(ctx); err != nil {
 		return err
@@ -23,10 +23,15 @@ func (s *dirSession) rewrite(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	intents, err := s.pendingIntents(ctx)
+	frames, err := s.pendingFrames(ctx)
 	if err != nil {
 		return err
 	}
+	stamps, err := s.journal.keptStamps(ctx, l, s.pending)
+	if err != nil {
+		return err
+	}
+	frames = append(frames, stamps...)
 	head := s.head
 	head.Intent = s.last
 	head.Base.Number++
@@ -43,7 +48,7 @@ func (s *dirSession) rewrite(ctx context.Context) error {
 	// From here on nobody knows which journal is the valid one, so nothing more may go into the old one. Some systems do not replace a file
 	// that is open.
 	_ = s.journal.file.Close()
-	j, err := s.replace(head, s.header, intents)
+	j, err := s.replace(head, s.header, frames)
 	if err != nil {
 		return s.journal.fail(err)
 	}
@@ -54,6 +59,10 @@ func (s *dirSession) rewrite(ctx context.Context) error {
 	}
 	old, oldName := s.base, s.file(s.baseName(s.head.Base.Number))
 	_ = old.close()
+	s.kept = 0
+	for _, f := range stamps {
+		s.kept += f.size()
+	}
 	s.mu.Lock()
 	s.journal, s.head, s.base = j, head, b
 	s.mu.Unlock()
@@ -63,22 +72,22 @@ func (s *dirSession) rewrite(ctx context.Context) error {
 	return s.disk.remove(oldName)
 }
 
-// pendingIntents returns the payloads of the intents that this session has yet to settle. There are as many as requests under way.
-func (s *dirSession) pendingIntents(ctx context.Context) ([][]byte, error) {
+// pendingFrames returns the intents that this session has yet to settle, with their stamps. There are as many as requests under way.
+func (s *dirSession) pendingFrames(ctx context.Context) ([]frame, error) {
 	if len(s.pending) == 0 {
 		return nil, nil
 	}
-	var intents [][]byte
+	var frames []frame
 	_, err := s.journal.frames(ctx, func(f frame) error {
-		if f.kind != intentFrame {
+		if f.kind != intentFrame && f.kind != stampsFrame {
 			return nil
 		}
 		if number, _ := binary.Uvarint(f.payload); s.pending[Intent(number)] {
-			intents = append(intents, bytes.Clone(f.payload))
+			frames = append(frames, frame{f.kind, bytes.Clone(f.payload)})
 		}
 		return nil
 	})
-	return intents, err
+	return frames, err
 }
 
 // writeBase writes the members into a base file.

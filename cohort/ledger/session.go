@@ -25,6 +25,8 @@ type dirSession struct {
 	base    *base
 	head    journalHead
 
+	kept int64 // how many bytes of the journal are stamps that every journal to come has too, as long as they count
+
 	beginning chan struct{} // held by whoever sees to it that there is a journal
 	lasting   bool          // that its name is durable
 	failed    error         // why it is not
@@ -102,7 +104,7 @@ func (s *dirSession) adopt(ctx context.Context, f file) (finished bool, err erro
 		return false, err
 	}
 	s.journal, s.head, s.base = j, head, b
-	s.header, s.last = l.header, l.last
+	s.header, s.last, s.kept = l.header, l.last, l.kept
 	return finished, nil
 }
 
@@ -115,7 +117,7 @@ func (s *dirSession) baseName(number uint64) string {
 // large reports whether the journal has grown so much that it is time to write base and journal anew.
 func (s *dirSession) large() bool {
 	const share = 8
-	return s.journal != nil && s.journal.size() > max(s.small, s.head.Base.Length/share)
+	return s.journal != nil && s.journal.size()-s.kept > max(s.small, s.head.Base.Length/share)
 }
 
 // Header returns what is recorded besides the members. See [Session].
@@ -148,6 +150,18 @@ func (s *dirSession) encodeHeader(dst []byte) []byte { return appendHeader(dst, 
 
 // Begin records an intent. See [Session].
 func (s *dirSession) Begin(ctx context.Context, removals, adds []Member) (Intent, error) {
+	return s.beginIntent(ctx, removals, adds, nil)
+}
+
+// BeginStamped records an intent and its stamps. See [Timekeeper].
+func (s *dirSession) BeginStamped(ctx context.Context, removals, adds []Member, stamps []Stamp, watermark int64) (Intent, error) {
+	return s.beginIntent(ctx, removals, adds, func(j *journal, intent Intent) int64 {
+		return j.append(stampsFrame, func(dst []byte) []byte { return appendStamps(dst, intent, watermark, stamps) })
+	})
+}
+
+// beginIntent records an intent, and whatever else belongs to it.
+func (s *dirSession) beginIntent(ctx context.Context, removals, adds []Member, also func(*journal, Intent) int64) (Intent, error) {
 	if sizeOf(removals)+sizeOf(adds) > maxIntent {
 		return 0, &InvalidError{Field: "members", Problem: "have identifiers of more than 512 MB together", Next: "begin them in several intents"}
 	}
@@ -156,7 +170,11 @@ func (s *dirSession) Begin(ctx context.Context, removals, adds []Member) (Intent
 		s.last++
 		intent = s.last
 		s.pending[intent] = true
-		return j.append(intentFrame, func(dst []byte) []byte { return appendIntent(dst, intent, removals, adds) })
+		end := j.append(intentFrame, func(dst []byte) []byte { return appendIntent(dst, intent, removals, adds) })
+		if also != nil {
+			end = also(j, intent)
+		}
+		return end
 	})
 	if err != nil {
 		return 0, fmt.Errorf("ledger: begin: %w", err)
@@ -250,13 +268,13 @@ func (s *dirSession) create() error {
 	return nil
 }
 
-// replace writes a new journal in place of the one that is there, if any, and opens it. The intents are payloads of frames.
-func (s *dirSession) replace(head journalHead, header Header, intents [][]byte) (*journal, error) {
+// replace writes a new journal with these frames behind the header in place of the one that is there, if any, and opens it.
+func (s *dirSession) replace(head journalHead, header Header, frames []frame) (*journal, error) {
 	name := s.file(journalName)
 	content, err := encodeJournal(head, func(j *journal) {
 		j.append(headerFrame, func(dst []byte) []byte { return appendHeader(dst, header) })
-		for _, payload := range intents {
-			j.append(intentFrame, func(dst []byte) []byte { return append(dst, payload...) })
+		for _, f := range frames {
+			j.append(f.kind, func(dst []byte) []byte { return append(dst, f.payload...) })
 		}
 	})
 	if err != nil {
@@ -392,6 +410,31 @@ func (s *dirSession) Purge(ctx context.Context) error {
 		return fmt.Errorf("ledger: purge: %w", err)
 	}
 	return nil
+}
+
+// Stamps returns what is known of the times of events. See [Timekeeper].
+func (s *dirSession) Stamps(ctx context.Context) (int64, []Stamp, error) {
+	err := s.usable()
+	if err != nil || s.journal == nil {
+		return 0, nil, err
+	}
+	l, err := s.readLogged(ctx)
+	if err != nil {
+		return 0, nil, fmt.Errorf("ledger: stamps: %w", err)
+	}
+	set, err := s.journal.stamps(ctx, l, nil)
+	if err != nil {
+		return 0, nil, fmt.Errorf("ledger: stamps: %w", err)
+	}
+	return l.watermark, set.above(l.watermark), nil
+}
+
+// Tidy writes base and journal anew if the journal has grown. See [Timekeeper].
+func (s *dirSession) Tidy(ctx context.Context) error {
+	if !s.large() {
+		return nil
+	}
+	return s.Purge(ctx)
 }
 
 // Close ends the lease. See [Session].

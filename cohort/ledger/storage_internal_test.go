@@ -322,6 +322,8 @@ type facts struct {
 	headers                   []Header // one of which is recorded
 	minGeneration, generation uint64   // the number of sessions that recorded something, and of those that tried
 
+	stamps *stampFacts
+
 	known  map[identity.ID]bool // was in the ledger once
 	purged map[identity.ID]bool // has to be in no file
 }
@@ -329,6 +331,7 @@ type facts struct {
 type sent struct {
 	removals, adds []Member
 	before         map[identity.ID]chances
+	stamps         []Stamp
 }
 
 func (s storage) run(ctx context.Context, script func(*run), prepare func(*simDisk)) *run {
@@ -407,7 +410,7 @@ func (r *run) openEntry(k Key) {
 	if f == nil {
 		f = &facts{
 			endpoint: map[identity.ID]chances{}, states: map[identity.ID]State{}, open: map[Intent]sent{}, doubtful: map[identity.ID]bool{},
-			durable: map[identity.ID]State{}, touched: map[identity.ID]bool{}, headers: []Header{{}}, known: map[identity.ID]bool{}, purged: map[identity.ID]bool{},
+			stamps: newStampFacts(), durable: map[identity.ID]State{}, touched: map[identity.ID]bool{}, headers: []Header{{}}, known: map[identity.ID]bool{}, purged: map[identity.ID]bool{},
 		}
 		r.entries[k] = f
 	}
@@ -466,15 +469,18 @@ func (r *run) begin(k Key, removals, adds []identity.ID) Intent {
 	r.mu.Lock()
 	f.trying()
 	r.counts()
-	i := sent{f.with(removals), f.with(adds), map[identity.ID]chances{}}
+	i := sent{removals: f.with(removals), adds: f.with(adds), before: map[identity.ID]chances{}, stamps: f.stamps.draw(removals, adds)}
 	for _, id := range slices.Concat(removals, adds) {
 		i.before[id] = f.at(id)
 		f.touched[id], f.known[id] = true, true
 		delete(f.purged, id)
 	}
 	r.mu.Unlock()
-	n, err := f.session.Begin(r.ctx, i.removals, i.adds)
+	n, err := beginStamped(r.ctx, f.session, i)
 	r.mu.Lock()
+	if err == nil {
+		f.stamps.begun(i.stamps)
+	}
 	for _, m := range slices.Concat(i.removals, i.adds) {
 		if err != nil {
 			f.doubtful[m.ID] = true
@@ -533,6 +539,7 @@ func (r *run) settle(k Key, n Intent, o Outcome) {
 			f.endpoint[m.ID] = chances{out: true}
 		}
 	}
+	f.stamps.settling(i.stamps, o)
 	f.trying()
 	r.counts()
 	r.mu.Unlock()
@@ -804,6 +811,9 @@ func (f *facts) check(ctx context.Context, l Ledger, k Key, listed map[Key]Heade
 		return fmt.Errorf("opening: %w", err)
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
+	if err := f.stamps.check(ctx, s); err != nil {
+		return fmt.Errorf("stamps: %w", err)
+	}
 	got := map[identity.ID]State{}
 	for m, err := range s.Members(ctx) {
 		if err != nil {

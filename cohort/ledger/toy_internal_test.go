@@ -239,7 +239,7 @@ func (t *toy) load(name string) (got toyFile, err error) {
 		switch c.kind {
 		case toyBegin:
 			_, err = inner.Begin(ctx, c.removals, c.adds)
-			inner.intents[c.intent] = memoryIntent{c.removals, c.adds}
+			inner.intents[c.intent] = memoryIntent{removals: c.removals, adds: c.adds}
 			if t.flaw == flawHopes {
 				err = errors.Join(err, inner.Settle(c.intent, Accepted))
 			}

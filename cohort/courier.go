@@ -1,0 +1,324 @@
+package cohort
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/cohortkit/cohortkit/cohort/ledger"
+	"github.com/cohortkit/cohortkit/transport"
+)
+
+const (
+	firstPause   = time.Second
+	longestPause = time.Minute
+	// tidyAfter is after how many changes a stream looks whether its ledger has grown too much.
+	tidyAfter = 1 << 20
+	// holdFor is for how many events the lock is held at once, so that Send hardly waits for it.
+	holdFor = 64
+)
+
+// carryOn is the courier: the goroutine that carries changes until the stream is closed, through one run of Apply after the other. A run lasts
+// until a request fails.
+func (s *Stream) carryOn() {
+	defer func() {
+		s.mu.Lock()
+		s.over = true
+		s.stir()
+		s.mu.Unlock()
+		signal(s.news)
+		close(s.worked)
+	}()
+	pause := firstPause
+	for s.due() {
+		carried, err := s.carry()
+		if err == nil {
+			err = s.tidy()
+		}
+		if carried {
+			pause = firstPause
+		}
+		if err == nil || s.done() {
+			continue
+		}
+		if !s.failed(err) || !s.pause(pause) {
+			return
+		}
+		pause = min(2*pause, longestPause)
+	}
+}
+
+// due waits until there is something to carry, and returns false when the stream is closed and there is nothing.
+func (s *Stream) due() bool {
+	for {
+		s.mu.Lock()
+		waiting, closing := s.backlog.next < s.backlog.tail, s.closing
+		s.idle = !waiting
+		s.mu.Unlock()
+		if waiting || closing {
+			return waiting
+		}
+		<-s.work
+	}
+}
+
+// done reports whether the stream is closed and nothing is pending, so that an error no longer matters.
+func (s *Stream) done() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closing && s.broken == nil && s.backlog.head == s.backlog.tail
+}
+
+// carry names the cohort if that is due and sends changes until the stream is closed or a request fails. It reports whether any were accepted.
+func (s *Stream) carry() (carried bool, err error) {
+	s.mu.Lock()
+	s.hurry = false
+	s.mu.Unlock()
+	if err := s.name(); err != nil {
+		return false, err
+	}
+	r := newRun(s.ctx, s.importer, s.cohort.ID)
+	r.config.settled = s.settled
+	if s.session != nil {
+		r.journal = newJournal(s.session)
+		r.journal.keeper, r.journal.stamp = s.keeper, s.stamps
+	}
+	defer r.end()
+	s.feed(r)
+	sendErr := r.senders.Wait()
+	err = r.verdict(contextError(s.ctx), sendErr)
+	if recordErr := r.journal.failure(); recordErr != nil {
+		s.mu.Lock()
+		s.broken = recordErr
+		s.mu.Unlock()
+	}
+	carried = r.adds.Accepted+r.removals.Accepted > 0
+	r.members.clear()
+	s.importer.members.Put(r.members)
+	return carried, err
+}
+
+// feed gives a run the changes as they come, and returns when the run has failed, when the stream is closed and nothing is left, or when it is time to
+// tidy the ledger.
+func (s *Stream) feed(r *run) {
+	chunk := make([]Change, 0, holdFor)
+	timer := time.NewTimer(s.config.delay)
+	defer timer.Stop()
+	var open chan struct{} // closed when the batch that is open comes to its end; nil as long as it has no changes
+	var since time.Time    // when its first change came
+	for fed := 0; ; {
+		var now, last bool
+		chunk, now, last = s.more(chunk[:0])
+		for _, c := range chunk {
+			if !r.take(c) {
+				return
+			}
+		}
+		fed += len(chunk)
+		tidy := fed >= tidyAfter && s.session != nil
+		switch {
+		case len(r.open.changes) == 0:
+			open = nil
+		case open != r.open.done:
+			open, since = r.open.done, time.Now()
+		}
+		if open != nil && (now || last || tidy || time.Since(since) >= s.config.delay) {
+			if !r.dispatch() {
+				return
+			}
+			open = nil
+		}
+		switch {
+		case tidy || last:
+			return
+		case len(chunk) > 0:
+			continue
+		case open == nil:
+			timer.Stop()
+		default:
+			timer.Reset(s.config.delay - time.Since(since))
+		}
+		select {
+		case <-s.work:
+		case <-timer.C:
+		case <-r.begin.Done():
+			return
+		}
+	}
+}
+
+// more returns the changes that have arrived, as many as fit. Now says that those before need not wait for others, last that no others will come.
+func (s *Stream) more(chunk []Change) (_ []Change, now, last bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := &s.backlog
+	chunk = b.take(chunk)
+	all := b.next == b.tail
+	if s.flushTo > s.flushed && b.next >= s.flushTo {
+		s.flushed, now = s.flushTo, true
+	}
+	if all && b.tail-s.acked >= uint64(s.config.backlog) {
+		now = true
+	}
+	s.idle = all && len(chunk) == 0
+	return chunk, now, all && s.closing
+}
+
+// settled hears what became of changes, from the goroutine of their request.
+func (s *Stream) settled(changes []Change, outcome transport.Outcome, attempts int) {
+	s.mu.Lock()
+	s.state.Requests += attempts
+	s.state.Changes.count(outcome, len(changes))
+	s.mu.Unlock()
+	if outcome != transport.OutcomeAccepted {
+		return
+	}
+	for part := range slices.Chunk(changes, holdFor) {
+		s.mu.Lock()
+		for i := range part {
+			s.accepted(s.backlog.find(part[i].serial))
+		}
+		s.advance()
+		s.mu.Unlock()
+	}
+}
+
+// accepted settles an event and those that it stands for.
+func (s *Stream) accepted(position uint64) {
+	e := s.backlog.at(position)
+	if m := s.times.at(e.member); m.last == position {
+		s.times.rest(e.member, true)
+	}
+	s.settle(position, applied)
+	for p := e.prior; p >= s.backlog.head && s.backlog.at(p).fate == pending; {
+		s.settle(p, superseded)
+		p = s.backlog.at(p).prior
+	}
+}
+
+// stamps returns the stamps of changes that are about to leave, and the watermark.
+func (s *Stream) stamps(changes []Change) ([]ledger.Stamp, int64) {
+	stamps := make([]ledger.Stamp, len(changes))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range changes {
+		e := s.backlog.at(s.backlog.find(changes[i].serial))
+		stamps[i] = ledger.Stamp{Member: s.times.at(e.member).key, At: e.event.At.UnixNano(), Leave: e.event.Direction == Leave}
+	}
+	return stamps, s.times.watermark
+}
+
+// name gives the cohort its name, once.
+func (s *Stream) name() error {
+	if s.named {
+		return nil
+	}
+	report := Report{CohortID: s.cohort.ID}
+	var err error
+	if s.syncer == nil {
+		var end end
+		end, err = s.importer.name(s.ctx, s.cohort)
+		report.Requests = end.attempts
+	} else {
+		t := &task{syncer: s.syncer, ctx: s.ctx, start: time.Now(), session: s.session, header: s.session.Header(), report: report}
+		err = t.name(s.cohort, Audience{}, &ledger.Difference{})
+		report = t.report
+	}
+	s.named = err == nil
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.state.Requests += report.Requests
+	s.state.Named = report.Named
+	if s.named { // or the next attempt warns again
+		s.state.Warnings = report.Warnings
+	}
+	return err
+}
+
+// tidy keeps the ledger of a stream that lasts for long from growing without need. No request is under way.
+func (s *Stream) tidy() error {
+	if s.keeper == nil {
+		return nil
+	}
+	err := s.keeper.Tidy(s.ctx)
+	if err != nil && s.ctx.Err() == nil {
+		s.mu.Lock()
+		s.broken = err
+		s.mu.Unlock()
+	}
+	return err
+}
+
+// failed notes that an attempt failed, and tells so. What was not accepted is to be sent again. It returns false if that makes no sense.
+func (s *Stream) failed(err error) bool {
+	s.mu.Lock()
+	s.backlog.next = s.backlog.head
+	s.flushed = min(s.flushed, s.backlog.head)
+	s.state.Failures++
+	s.failure = err
+	broken, closing := s.broken != nil, s.closing
+	s.stir()
+	s.mu.Unlock()
+	for _, f := range s.config.onFailure {
+		f(s.wrap(err))
+	}
+	return !broken && s.ctx.Err() == nil && !(closing && refused(err))
+}
+
+// refused reports whether the endpoint would only say the same again.
+func refused(err error) bool {
+	for _, kind := range [...]error{transport.ErrBadRequest, transport.ErrUnauthorized, transport.ErrForbidden, transport.ErrNotFound, transport.ErrRedirect} {
+		if errors.Is(err, kind) {
+			return true
+		}
+	}
+	return false
+}
+
+// pause waits before the next attempt, unless somebody is in a hurry. It returns false when the stream has no more time.
+func (s *Stream) pause(d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	for {
+		s.mu.Lock()
+		hurry := s.hurry
+		s.mu.Unlock()
+		if hurry {
+			return s.ctx.Err() == nil
+		}
+		select {
+		case <-timer.C:
+			return true
+		case <-s.work:
+		case <-s.ctx.Done():
+			return false
+		}
+	}
+}
+
+// tell is the herald: the goroutine that tells which events are settled, in the order of their arrival.
+func (s *Stream) tell() {
+	defer close(s.told)
+	var events []Event
+	for {
+		s.mu.Lock()
+		s.acked += uint64(len(events))
+		if len(events) > 0 {
+			s.stir()
+		}
+		clear(events) // lets go of the identifiers
+		events, s.ready = s.ready, events[:0]
+		over := s.over
+		s.mu.Unlock()
+		switch {
+		case len(events) > 0:
+			for _, f := range s.config.onAcknowledge {
+				f(events)
+			}
+		case over:
+			return
+		default:
+			<-s.news
+		}
+	}
+}

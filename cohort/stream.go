@@ -1,0 +1,524 @@
+package cohort
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cohortkit/cohortkit/cohort/ledger"
+	"github.com/cohortkit/cohortkit/identity"
+)
+
+// Stream carries events into one cohort as they happen: somebody entered, somebody left. It is for queues and webhooks, where a [Syncer.Sync] is for
+// lists. Make one with [Syncer.Stream] or [Importer.Stream], give it events with Send, and end it with Close, or its goroutines stay. It is safe for
+// concurrent use.
+//
+// # Order
+//
+// The newest event of each member wins, by the times of the events and not by that of their arrival. Of two events of the same time the one with
+// [Leave] wins, whichever came first, because who is left out by mistake is the smaller harm; so the same events have the same end in every order,
+// however often they come. What repeats an event that was accepted is not sent again.
+//
+// An event that is older than what is known of its member is not applied, and never without a word: Send returns a [*LateError]. The times of members
+// are kept as long as they lie within a horizon of the newest event of all ([WithHorizon]), and up to a number of members ([WithMemory]). When times
+// are forgotten a watermark rises to the newest of them, and an event at or below it, of a member of whom nothing is known, is late too: it may be
+// older than what was forgotten. It is the times of the events that count here and not the clock, so that a backlog of days is read like one of
+// minutes. A time in the future would make every true event late; one further ahead than clocks differ is refused ([WithSkew]).
+//
+// Order is kept for each identifier, not for each person. Where one person has two, say an alias and an external ID, give events of one of them alone.
+//
+// # Acknowledgement
+//
+// An event is settled when the endpoint has accepted it, when it has accepted a newer event of the member in its place, when it repeats one that came
+// before, when it was returned as late, or when it is about somebody on the do-not-send list. The function of [OnAcknowledge] gets the settled events
+// in the order in which they arrived, none before all that arrived before it are settled: the offset of the last one can be committed to a queue.
+// Whoever needs to know at once calls Flush.
+//
+// No event is acknowledged that was not settled. What the endpoint refused, or what may have got lost, is kept and sent again: after a second,
+// then after twice as long each time up to a minute, and at once by Flush. The function of [OnFailure] hears why. A key that the customer invalidated
+// therefore stops a stream, but loses nothing; what Close could not deliver it returns. A failure of the ledger ends the stream.
+//
+// # Pace
+//
+// Changes leave when there are 1,000 of them, when the first has waited as long as [WithDelay] allows, or at a Flush. Of several events of a member
+// until then the newest is sent alone. Several requests are under way at a time, but never two with the same member. When as many events are
+// unacknowledged as [WithBacklog] allows, Send waits. An event in the backlog takes about 150 bytes and its identifier, a member that is kept about
+// 100.
+//
+// # With a ledger and without
+//
+// A stream of a [Syncer] holds the lease on its cohort as long as it is open, and records each change before it leaves, together with the time of its
+// event. A time is durable before its request leaves, and so before its event can be acknowledged; that of a request which was refused does not
+// count. Hence after a crash the next stream knows every event that may have been applied: an older one is late, and the event itself, which the
+// queue delivers again because it was not acknowledged, is applied once more unless its acceptance was recorded. An event that was not acknowledged
+// is never late because of itself, nor because events of other members were newer, unless the times of more members than are kept came in between.
+// The ledger keeps hashes in place of the identifiers of those who left. A watermark alone would be smaller, but after a restart it would turn away
+// whatever comes out of order and was not applied yet.
+//
+// A stream of an [Importer] knows the events since it was opened and nothing else.
+//
+// Removals are not held by the removal guard: each is a single event and no list that may have lost its rows. An Enter of somebody on the
+// do-not-send list is settled without being sent, and its time is not kept.
+type Stream struct {
+	importer   *Importer
+	syncer     *Syncer // nil without a ledger
+	cohort     Cohort
+	config     streamConfig
+	keys       memberKeys
+	suppressed func(identity.ID) bool
+
+	ctx    context.Context //nolint:containedctx // of the requests, which outlive the call that gave the events
+	cancel context.CancelFunc
+	worked chan struct{} // closed when the courier is done
+	told   chan struct{} // closed when the herald is done
+	work   chan struct{} // wakes the courier
+	news   chan struct{} // wakes the herald
+
+	session ledger.Session    // nil without a ledger
+	keeper  ledger.Timekeeper // the session
+	named   bool              // of the courier
+
+	ahead atomic.Int64 // before this second an event is surely not too far ahead
+
+	mu      sync.Mutex
+	times   times
+	backlog backlog
+	ready   []Event       // settled, and not yet told
+	acked   uint64        // the position of the first event that is not acknowledged
+	moved   chan struct{} // closed when something changes that callers wait for; nil if nobody waits
+	idle    bool          // the courier waits for events
+	flushTo uint64        // the position up to which events are to be sent without delay
+	flushed uint64        // up to where they were
+	hurry   bool          // no delay between two attempts
+	closing bool
+	over    bool // the courier is done
+	broken  error
+	failure error // the last one
+	state   StreamState
+	counts  [fates]int
+}
+
+// StreamState is what has become of the events of a [Stream] so far. It holds counts and never an identifier. The sums hold at every moment:
+//
+//	Events == Pending + Applied + Superseded + Repeated + Suppressed + Late + Refused
+//
+// After Close, Pending is how many events Close returned.
+type StreamState struct {
+	Events     int // given to Send, except those that it could not take because the stream or the context had ended
+	Pending    int // taken and not yet settled
+	Applied    int // accepted by the endpoint
+	Superseded int // settled by a newer event of the member, which was accepted in their place
+	Repeated   int // settled by the same event, which had come before
+	Suppressed int // of somebody on the do-not-send list
+	Late       int // returned as late
+	Refused    int // returned as what can be no event
+
+	// Unacknowledged is how many events the function of OnAcknowledge has not yet got. It counts events that are settled, too: others
+	// that arrived before them are not.
+	Unacknowledged int
+	// Members is of how many members the time of the newest event is known. Of all others events up to Watermark are late; it is
+	// the zero time as long as nothing was forgotten.
+	Members   int
+	Watermark time.Time
+	// Changes is what became of the changes that were put into requests. A change that is sent again counts again.
+	Changes Tally
+	// Requests counts the requests made, repeats and that of the name included. It is what the rate limit counts.
+	Requests int
+	// Failures counts the attempts that failed, after which events were kept to be sent again.
+	Failures int
+	// Named is what a stream of a Syncer did about the name of its cohort, and Warnings lists what is legal but likely wrong.
+	Named    Naming
+	Warnings []Warning
+}
+
+// Stream opens a stream into a cohort that has no ledger. The cohort gets its name before its first change, each time that a stream is opened;
+// CreatedAt is required. The context has its say only until Stream returns, its values go with the requests. It fails with an [*InvalidError].
+//
+// A cohort that has a ledger is written only through its [Syncer]. See [Syncer.Stream].
+func (im *Importer) Stream(ctx context.Context, c Cohort, opts ...StreamOption) (*Stream, error) {
+	if err := c.validate(); err != nil {
+		return nil, err
+	}
+	s, err := newStream(ctx, im, c, opts)
+	if err != nil {
+		return nil, err
+	}
+	s.start()
+	return s, nil
+}
+
+// Stream opens a stream into a cohort, and holds the lease on it until the stream is closed. The cohort gets its name before its first change, if the
+// ledger does not say that it has it; CreatedAt may be the zero time as in [Syncer.Sync]. The context has its say only until Stream returns, its values
+// go with the requests.
+//
+// It fails with an [*InvalidError], also for a ledger whose sessions are no [ledger.Timekeeper]; with [ErrRetired] for a cohort that was drained;
+// with a [*ledger.HeldError] while another run or stream has the cohort; or with another error of the ledger.
+func (s *Syncer) Stream(ctx context.Context, c Cohort, opts ...StreamOption) (*Stream, error) {
+	if err := c.validateNamed(); err != nil {
+		return nil, err
+	}
+	st, err := newStream(ctx, s.importer, c, opts)
+	if err != nil {
+		return nil, err
+	}
+	st.syncer, st.suppressed = s, s.suppressed
+	operation := fmt.Sprintf("cohort: stream into %q", c.ID)
+	session, err := s.state.Open(ctx, s.key(c.ID))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", operation, err)
+	}
+	if err := st.adopt(ctx, session); err != nil {
+		return nil, closed(operation, err, session.Close())
+	}
+	st.start()
+	return st, nil
+}
+
+func newStream(ctx context.Context, im *Importer, c Cohort, opts []StreamOption) (*Stream, error) {
+	config, err := newStreamConfig(opts)
+	if err != nil {
+		return nil, err
+	}
+	s := &Stream{
+		importer: im, cohort: c, config: config, keys: newMemberKeys(),
+		worked: make(chan struct{}), told: make(chan struct{}), work: make(chan struct{}, 1), news: make(chan struct{}, 1),
+		times: newTimes(config.memory, int64(config.horizon)), backlog: newBacklog(),
+	}
+	s.acked, s.flushTo, s.flushed = s.backlog.head, s.backlog.head, s.backlog.head
+	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	return s, nil
+}
+
+// adopt takes over a session and what it knows of earlier events.
+func (s *Stream) adopt(ctx context.Context, session ledger.Session) error {
+	if session.Header().Retired {
+		return ErrRetired
+	}
+	keeper, ok := session.(ledger.Timekeeper)
+	if !ok {
+		return &InvalidError{
+			Field: "ledger", Problem: "keeps no times of events, so that an older event could win after a restart",
+			Next: "use one whose sessions are a ledger.Timekeeper, such as ledger.Dir",
+		}
+	}
+	watermark, stamps, err := keeper.Stamps(ctx)
+	if err != nil {
+		return readError(err)
+	}
+	s.session, s.keeper, s.keys = session, keeper, lastingMemberKeys(s.importer.key(s.cohort.ID))
+	s.times.load(watermark, stamps)
+	return nil
+}
+
+// start lets the goroutines go: the courier carries changes, the herald tells what is settled.
+func (s *Stream) start() {
+	go s.carryOn()
+	if len(s.config.onAcknowledge) == 0 {
+		close(s.told)
+		return
+	}
+	go s.tell()
+}
+
+// Send gives the stream an event. It returns nil when the event was taken, which does not mean that it was sent: see [OnAcknowledge] and Flush. While
+// too many events are unacknowledged it waits.
+//
+// It fails with
+//   - an [*identity.RejectError] for what can be no event: one without a direction or a time, from the future, or of an identifier that cannot be sent.
+//     It is the caller's again, and is never acknowledged;
+//   - a [*LateError] for an event that is too old. That settles it, so it is acknowledged in its turn;
+//   - the error of the context, [ErrStreamClosed], or the error of the ledger that ended the stream: the event was not taken.
+//
+// Events that are sent by several goroutines arrive in the order in which Send takes them.
+func (s *Stream) Send(ctx context.Context, e Event) error {
+	if err := s.validate(e); err != nil {
+		s.mu.Lock()
+		s.state.Refused++
+		s.mu.Unlock()
+		return s.wrap(err)
+	}
+	key := s.keys.of(e.ID)
+	isSuppressed := s.suppressed != nil && e.Direction == Enter && s.suppressed(e.ID)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for {
+		switch {
+		case s.broken != nil:
+			return s.wrap(s.broken)
+		case s.closing:
+			return ErrStreamClosed
+		case s.backlog.tail-s.acked < uint64(s.config.backlog):
+			if isSuppressed {
+				s.settle(s.backlog.push(entry{event: e}), suppressed)
+				s.advance()
+				return nil
+			}
+			if err := s.put(e, key); err != nil {
+				return s.wrap(err)
+			}
+			return nil
+		}
+		s.rouse() // an open batch need not wait for more
+		if err := s.await(ctx); err != nil {
+			return s.wrap(err)
+		}
+	}
+}
+
+// validate reports what is wrong with an event. The clock is asked only where the last time that it was does not do.
+func (s *Stream) validate(e Event) error {
+	if e.At.Unix() >= s.ahead.Load() {
+		limit := time.Now().Add(s.config.skew)
+		s.ahead.Store(limit.Unix())
+		return e.validate(limit)
+	}
+	return e.validate(e.At)
+}
+
+// put takes in an event. The caller holds the lock.
+func (s *Stream) put(e Event, key memberKey) error {
+	position := s.backlog.push(entry{event: e})
+	at, leave := e.At.UnixNano(), e.Direction == Leave
+	i, known := s.times.find(key)
+	if !known {
+		if at <= s.times.watermark {
+			return s.turnAway(position, &LateError{At: e.At, Known: time.Unix(0, s.times.watermark), Forgotten: true})
+		}
+		i = s.times.add(key)
+	}
+	m := s.times.at(i)
+	held := s.backlog.at(position)
+	held.member = i
+	switch c := (ledger.Stamp{At: at, Leave: leave}).Compare(ledger.Stamp{At: m.at, Leave: m.leave}); {
+	case known && c < 0:
+		return s.turnAway(position, &LateError{At: e.At, Known: time.Unix(0, m.at)})
+	case known && c == 0 && (m.sure || m.last != 0): // that which is pending came before, and is acknowledged before
+		s.settle(position, repeated)
+		s.advance()
+	default:
+		if m.last != 0 {
+			s.backlog.at(m.last).covered = true
+			held.prior = m.last
+		}
+		s.times.hold(i, at, leave, position)
+		if s.idle {
+			s.idle = false
+			s.rouse()
+		}
+	}
+	return nil
+}
+
+// turnAway settles an event as late.
+func (s *Stream) turnAway(position uint64, err *LateError) error {
+	s.settle(position, late)
+	s.advance()
+	return err
+}
+
+// settle notes the fate of an event. The caller holds the lock.
+func (s *Stream) settle(position uint64, f fate) {
+	s.backlog.at(position).fate = f
+	s.counts[f]++
+}
+
+// advance passes on the events that are settled and before which nothing is pending. The caller holds the lock.
+func (s *Stream) advance() {
+	before := s.backlog.head
+	for {
+		e, ok := s.backlog.pop()
+		if !ok {
+			break
+		}
+		if len(s.config.onAcknowledge) > 0 {
+			s.ready = append(s.ready, e)
+		}
+	}
+	if s.backlog.head == before {
+		return
+	}
+	if len(s.config.onAcknowledge) > 0 {
+		signal(s.news)
+		return
+	}
+	s.acked = s.backlog.head
+	s.stir()
+}
+
+// await waits until something has changed. The caller holds the lock, which is released meanwhile.
+func (s *Stream) await(ctx context.Context) error {
+	if s.moved == nil {
+		s.moved = make(chan struct{})
+	}
+	moved := s.moved
+	s.mu.Unlock()
+	defer s.mu.Lock()
+	select {
+	case <-moved:
+		return nil
+	case <-ctx.Done():
+		return contextError(ctx)
+	}
+}
+
+// stir wakes whoever waits. The caller holds the lock.
+func (s *Stream) stir() {
+	if s.moved != nil {
+		close(s.moved)
+		s.moved = nil
+	}
+}
+
+// rouse wakes the courier.
+func (s *Stream) rouse() { signal(s.work) }
+
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// Flush sends what was taken until now without further delay, and returns when all of it is acknowledged. If an attempt fails meanwhile it returns
+// the error: the events are kept, and are sent again. It fails with the error of the context, [ErrStreamClosed], or the error of the ledger that
+// ended the stream, too.
+func (s *Stream) Flush(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	end, failures := s.backlog.tail, s.state.Failures
+	s.flushTo = max(s.flushTo, end)
+	s.hurry = true
+	s.rouse()
+	for s.acked < end {
+		var err error
+		switch {
+		case s.broken != nil:
+			err = s.broken
+		case s.state.Failures != failures:
+			err = s.failure
+		case s.over:
+			return ErrStreamClosed
+		default:
+			err = s.await(ctx)
+		}
+		if err != nil {
+			return fmt.Errorf("%w; what was not acknowledged is kept", s.wrap(err))
+		}
+	}
+	return nil
+}
+
+// Close takes no more events, delivers those that it has, and ends the stream and its lease. It returns the events that could not be delivered, in the
+// order in which they arrived: the stream has no more to do with them. While the endpoint is in trouble, Close tries again until the context ends; what
+// the endpoint refuses, as it does with a bad key, it does not try again. The error says why events were left, or that the ledger
+// could not be closed. If there are such events, later ones that were settled are not acknowledged either, so that a queue delivers them again.
+//
+// Closing again returns nothing.
+func (s *Stream) Close(ctx context.Context) ([]Event, error) {
+	s.mu.Lock()
+	again := s.closing
+	s.closing, s.hurry = true, true
+	s.stir()
+	s.mu.Unlock()
+	s.rouse()
+	stop := context.AfterFunc(ctx, s.cancel)
+	defer stop()
+	<-s.worked
+	<-s.told
+	if again {
+		return nil, nil
+	}
+	s.cancel()
+	var left []Event
+	s.mu.Lock()
+	for p := s.backlog.head; p < s.backlog.tail; p++ {
+		if e := s.backlog.at(p); e.fate == pending {
+			left = append(left, e.event)
+		}
+	}
+	err := s.broken
+	if err == nil && len(left) > 0 {
+		err = s.failure
+	}
+	s.mu.Unlock()
+	if ctxErr := contextError(ctx); ctxErr != nil && len(left) > 0 && !errors.Is(err, ctxErr) {
+		err = both(ctxErr, err)
+	}
+	operation := fmt.Sprintf("cohort: stream into %q", s.cohort.ID)
+	if err != nil {
+		err = fmt.Errorf("close, with %s left: %w", plural(len(left), "event"), err)
+	}
+	if s.session == nil {
+		return left, closed(operation, err, nil)
+	}
+	return left, closed(operation, err, s.session.Close())
+}
+
+// State returns what has become of the events so far.
+func (s *Stream) State() StreamState {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	state := s.state
+	state.Warnings = append([]Warning(nil), state.Warnings...)
+	state.Applied, state.Superseded, state.Repeated = s.counts[applied], s.counts[superseded], s.counts[repeated]
+	state.Suppressed, state.Late = s.counts[suppressed], s.counts[late]
+	taken := int(s.backlog.tail - 1)
+	state.Events = taken + state.Refused
+	state.Pending = taken
+	for _, n := range s.counts {
+		state.Pending -= n
+	}
+	state.Unacknowledged = int(s.backlog.tail - s.acked)
+	state.Members = s.times.known
+	if s.times.watermark > 0 {
+		state.Watermark = time.Unix(0, s.times.watermark).UTC()
+	}
+	return state
+}
+
+// String returns the state in one line, without the counts that are 0.
+func (s StreamState) String() string {
+	var b strings.Builder
+	b.WriteString(plural(s.Events, "event"))
+	if rest := listCounts([]count{
+		{s.Applied, "applied"}, {s.Superseded, "superseded"}, {s.Repeated, "repeated"}, {s.Suppressed, "suppressed"},
+		{s.Late, "late"}, {s.Refused, "refused"}, {s.Pending, "pending"},
+	}); rest != "" {
+		b.WriteString(" (" + rest + ")")
+	}
+	if n := s.Changes.Total(); n > 0 {
+		fmt.Fprintf(&b, "; %s: %v", plural(n, "change"), s.Changes)
+	}
+	b.WriteString("; " + plural(s.Requests, "request"))
+	if s.Failures > 0 {
+		b.WriteString("; " + plural(s.Failures, "failure"))
+	}
+	for _, w := range s.Warnings {
+		b.WriteString("; " + w.String())
+	}
+	return b.String()
+}
+
+// String names the cohort and the importer.
+func (s *Stream) String() string {
+	return fmt.Sprintf("cohort.Stream into %q of workspace %q for partner %q at %s",
+		s.cohort.ID, s.importer.workspace, s.importer.credentials.Partner, s.importer.client.Endpoint())
+}
+
+// Format prints String under every verb.
+func (s *Stream) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(s.String())) }
+
+// LogValue shows String.
+func (s *Stream) LogValue() slog.Value { return slog.StringValue(s.String()) }
+
+func (s *Stream) wrap(err error) error {
+	if errors.Is(err, ErrStreamClosed) {
+		return err
+	}
+	return fmt.Errorf("cohort: stream: %w", err)
+}

@@ -1,0 +1,605 @@
+package cohort_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/cohortkit/cohortkit/cohort"
+	"github.com/cohortkit/cohortkit/cohort/ledger"
+	"github.com/cohortkit/cohortkit/identity"
+	"github.com/cohortkit/cohortkit/transport"
+	"github.com/cohortkit/cohortkit/transport/brazetest"
+)
+
+func enter(i int, at time.Time) cohort.Event {
+	return cohort.Event{ID: identity.ExternalID(user(i)), At: at, Direction: cohort.Enter, Token: i}
+}
+
+func leave(i int, at time.Time) cohort.Event {
+	e := enter(i, at)
+	e.Direction = cohort.Leave
+	return e
+}
+
+func springSale() cohort.Cohort {
+	return cohort.Cohort{ID: campaign, Name: "Spring sale", CreatedAt: time.Date(2025, 3, 2, 8, 15, 0, 0, time.UTC)}
+}
+
+// pass lets time go by in a bubble.
+func pass(t *testing.T, d time.Duration) {
+	t.Helper()
+	if err := wait(t.Context(), d); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// openStream opens a stream without a ledger that the test closes.
+func openStream(t *testing.T, im *cohort.Importer, opts ...cohort.StreamOption) *cohort.Stream {
+	t.Helper()
+	s, err := im.Stream(t.Context(), springSale(), opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// sendAll gives a stream events that it has to take.
+func sendAll(t *testing.T, s *cohort.Stream, events ...cohort.Event) {
+	t.Helper()
+	for _, e := range events {
+		if err := s.Send(t.Context(), e); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// closeStream closes a stream that has nothing left.
+func closeStream(t *testing.T, s *cohort.Stream) {
+	t.Helper()
+	if left, err := s.Close(t.Context()); len(left) > 0 || err != nil {
+		t.Errorf("Close = %d events, %v", len(left), err)
+	}
+}
+
+func TestStreamRefuses(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		now := time.Now()
+		s := openStream(t, newStage(t).importer(t), cohort.WithSkew(time.Minute))
+		for _, tt := range []struct {
+			name  string
+			event cohort.Event
+			want  identity.Reason
+		}{
+			{"no direction", cohort.Event{ID: identity.ExternalID("u-1"), At: now}, cohort.ReasonNoDirection},
+			{"another direction", cohort.Event{ID: identity.ExternalID("u-1"), At: now, Direction: 3}, cohort.ReasonNoDirection},
+			{"no time", enter(1, time.Time{}), cohort.ReasonNoTime},
+			{"a field that nobody filled", enter(1, time.UnixMilli(0)), cohort.ReasonNoTime},
+			{"before 1970", enter(1, time.Unix(-1, 0)), cohort.ReasonNoTime},
+			{"the future", enter(1, now.Add(time.Minute+1)), cohort.ReasonFuture},
+			{"milliseconds taken for seconds", enter(1, time.Unix(now.UnixMilli(), 0)), cohort.ReasonFuture},
+			{"no identifier", cohort.Event{At: now, Direction: cohort.Leave}, identity.ReasonNoIdentifier},
+			{"an empty identifier", cohort.Event{ID: identity.ExternalID(""), At: now, Direction: cohort.Leave}, identity.ReasonEmpty},
+			{"a control character", cohort.Event{ID: identity.DeviceID("d\r"), At: now, Direction: cohort.Leave}, identity.ReasonControlCharacter},
+			{"too long", cohort.Event{ID: identity.ExternalID(strings.Repeat("x", 600_000)), At: now, Direction: cohort.Leave}, cohort.ReasonTooLong},
+		} {
+			err := s.Send(t.Context(), tt.event)
+			rejected, ok := errors.AsType[*identity.RejectError](err)
+			if !ok || rejected.Reason != tt.want {
+				t.Errorf("%s: Send = %v, want the reason %q", tt.name, err, tt.want)
+			}
+		}
+		sendAll(t, s, enter(1, now.Add(time.Minute))) // as far ahead as is allowed
+		pass(t, time.Minute)
+		sendAll(t, s, enter(2, now.Add(2*time.Minute)))
+		closeStream(t, s)
+		state := s.State()
+		if state.Events != 13 || state.Refused != 11 || state.Applied != 2 {
+			t.Errorf("state: %v", state)
+		}
+	})
+}
+
+// TestStreamOrder gives the same events in every order there is: the end is the same.
+func TestStreamOrder(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2025, 3, 2, 12, 0, 0, 0, time.UTC)
+	for _, tt := range []struct {
+		name   string
+		events []cohort.Event
+		want   []string
+	}{
+		{"the newest wins", []cohort.Event{enter(1, at), leave(1, at.Add(1)), enter(1, at.Add(2))}, []string{"u-1"}},
+		{"leaving wins at one time", []cohort.Event{enter(1, at), leave(1, at), enter(1, at.Add(-1))}, nil},
+		{"zones do not count", []cohort.Event{leave(1, at), enter(1, at.Add(1).In(time.FixedZone("east", 9*3600))), leave(1, at.In(time.FixedZone("west", -9*3600)))}, []string{"u-1"}},
+		{"repeated", []cohort.Event{enter(1, at), enter(1, at), leave(1, at.Add(-1))}, []string{"u-1"}},
+	} {
+		for _, order := range [][]int{{0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}} {
+			for _, flush := range []bool{false, true} {
+				t.Run(fmt.Sprintf("%s, %v, flushed: %t", tt.name, order, flush), func(t *testing.T) {
+					t.Parallel()
+					synctest.Test(t, func(t *testing.T) {
+						pass(t, time.Until(at))
+						stage := newStage(t)
+						stage.people(t, 1)
+						s := openStream(t, stage.importer(t))
+						late := 0
+						for _, i := range order {
+							if err := s.Send(t.Context(), tt.events[i]); errors.Is(err, cohort.ErrLate) {
+								late++
+							} else if err != nil {
+								t.Fatal(err)
+							}
+							if flush {
+								if err := s.Flush(t.Context()); err != nil {
+									t.Fatal(err)
+								}
+							}
+						}
+						closeStream(t, s)
+						if diff := cmp.Diff(tt.want, stage.members()); diff != "" {
+							t.Errorf("members (-want +got):\n%s", diff)
+						}
+						if state := s.State(); state.Late != late || state.Events != 3 {
+							t.Errorf("%d late events, and the state is %v", late, state)
+						}
+					})
+				})
+			}
+		}
+	}
+}
+
+// TestStreamPace shows when changes leave.
+func TestStreamPace(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		stage := newStage(t)
+		start := time.Now()
+		s := openStream(t, stage.importer(t), cohort.WithDelay(10*time.Second))
+		posts := func(want int) {
+			t.Helper()
+			synctest.Wait()
+			if got := stage.posts(); got != want {
+				t.Errorf("%d requests after %v, want %d", got, time.Since(start), want)
+			}
+		}
+		posts(0)
+		sendAll(t, s, enter(1, start))
+		posts(1) // the name
+		pass(t, 9*time.Second)
+		sendAll(t, s, enter(2, start), leave(1, start.Add(1)))
+		posts(1)
+		pass(t, time.Second)
+		posts(2)
+		for i := range 2500 {
+			sendAll(t, s, enter(i+3, start))
+		}
+		posts(4)
+		if err := s.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		posts(5)
+		closeStream(t, s)
+		posts(5)
+		if got, want := s.State().String(), "2503 events (2502 applied, 1 superseded); 2502 changes: 2502 accepted; 5 requests"; got != want {
+			t.Errorf("state: %s, want %s", got, want)
+		}
+	})
+}
+
+// TestStreamBacklog shows that Send waits when too much is unacknowledged, for the endpoint as for the function of OnAcknowledge.
+func TestStreamBacklog(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		stage := newStage(t)
+		gate := make(chan struct{})
+		s := openStream(t, stage.importer(t), cohort.WithBacklog(3), cohort.WithDelay(time.Hour), cohort.OnAcknowledge(func([]cohort.Event) { <-gate }))
+		start := time.Now()
+		sendAll(t, s, enter(1, start), enter(2, start), enter(3, start))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if err := s.Send(ctx, enter(4, start)); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Send = %v, want no time", err)
+		}
+		if state := s.State(); state.Applied != 3 || state.Unacknowledged != 3 || state.Events != 3 {
+			t.Errorf("state: %+v", state)
+		}
+		close(gate)
+		sendAll(t, s, enter(4, start))
+		closeStream(t, s)
+		if waited := time.Since(start); waited > 2*time.Minute {
+			t.Errorf("a full backlog waited for the delay: %v", waited)
+		}
+	})
+}
+
+// TestStreamOverlap shows that several requests are under way at once, and never two with one member.
+func TestStreamOverlap(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := &overlaps{}
+		im := stubbed(t, func(r *http.Request) (*http.Response, error) {
+			w, err := decode(r)
+			if err != nil {
+				return nil, err
+			}
+			var ids []string
+			for id := range w.externalIDs() {
+				ids = append(ids, id)
+			}
+			o.begin(ids)
+			defer o.end(ids)
+			if err := wait(r.Context(), time.Second); err != nil {
+				return nil, err
+			}
+			return answer(http.StatusCreated, success), nil
+		}, cohort.WithLimiter(unlimited{}))
+		s := openStream(t, im, cohort.WithDelay(0))
+		at := time.Now()
+		sendAll(t, s, enter(0, at.Add(-1)))
+		if err := s.Flush(t.Context()); err != nil { // the cohort has its name now
+			t.Fatal(err)
+		}
+		for i := range 200 {
+			sendAll(t, s, enter(i%20, at.Add(time.Duration(i))))
+			synctest.Wait()
+		}
+		closeStream(t, s)
+		if len(o.found) > 0 {
+			t.Errorf("%d changes of members of whom one was under way", len(o.found))
+		}
+		if o.most < 4 {
+			t.Errorf("%d requests at once, want several", o.most)
+		}
+	})
+}
+
+// TestStreamTrouble shows what becomes of events that the endpoint does not accept.
+func TestStreamTrouble(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name  string
+		fault brazetest.Fault
+		times int // 0 for always
+		time  time.Duration
+		left  int
+		want  error
+	}{
+		{"it passes", brazetest.Status(http.StatusServiceUnavailable), 3, time.Hour, 0, nil},
+		{"it does not pass", brazetest.Status(http.StatusServiceUnavailable), 0, time.Minute, 3, context.DeadlineExceeded},
+		{"a bad key", brazetest.Unauthorized(brazetest.WrongImportKey), 0, time.Hour, 3, transport.ErrUnauthorized},
+		{"applied and lost", brazetest.AppliedThenLost(), 1, time.Hour, 0, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				stage := newStage(t)
+				stage.people(t, 3)
+				if in := stage.server.Inject(brazetest.Users(), tt.fault); tt.times == 0 {
+					in.Always()
+				} else {
+					in.Times(tt.times)
+				}
+				client := stage.client(t, transport.WithRetryPolicy(transport.NoRepeat()))
+				var failures []error
+				var acknowledged []cohort.Event
+				s := openStream(t, newImporter(t, client, stage.credentials()),
+					cohort.OnFailure(func(err error) { failures = append(failures, err) }),
+					cohort.OnAcknowledge(func(events []cohort.Event) { acknowledged = append(acknowledged, events...) }))
+				at := time.Now()
+				sendAll(t, s, enter(1, at), enter(2, at), leave(2, at.Add(1)))
+				if err := s.Flush(t.Context()); err == nil {
+					t.Error("Flush hears of no failure")
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), tt.time)
+				defer cancel()
+				left, err := s.Close(ctx)
+				if len(left) != tt.left || !errors.Is(err, tt.want) || tt.want == nil && err != nil {
+					t.Errorf("Close = %d events, %v; want %d, %v", len(left), err, tt.left, tt.want)
+				}
+				for i, e := range left {
+					if e.Token != []any{1, 2, 2}[i] {
+						t.Errorf("event %d of those left has the token %v", i, e.Token)
+					}
+				}
+				if len(acknowledged)+len(left) != 3 || len(failures) == 0 || s.State().Failures != len(failures) {
+					t.Errorf("%d acknowledged, failures %v, state %v", len(acknowledged), failures, s.State())
+				}
+				if err := s.Send(t.Context(), enter(1, at)); !errors.Is(err, cohort.ErrStreamClosed) {
+					t.Errorf("Send after Close = %v", err)
+				}
+				if err := s.Flush(t.Context()); len(left) > 0 && err == nil {
+					t.Error("Flush after Close is content although events were left")
+				}
+				if left, err := s.Close(t.Context()); left != nil || err != nil {
+					t.Errorf("a second Close = %v, %v", left, err)
+				}
+			})
+		})
+	}
+}
+
+// plainLedger is a ledger whose sessions keep no times.
+type plainLedger struct{ ledger.Ledger }
+
+func (l plainLedger) Open(ctx context.Context, key ledger.Key) (ledger.Session, error) {
+	s, err := l.Ledger.Open(ctx, key)
+	return struct{ ledger.Session }{s}, err
+}
+
+func TestStreamOpens(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		stage := newStage(t)
+		stage.people(t, 2)
+		state := ledger.NewMemory()
+		syncer := func(l ledger.Ledger) *cohort.Syncer {
+			s, err := cohort.NewSyncer(stage.importer(t), l)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return s
+		}
+		ctx := t.Context()
+		var invalid *cohort.InvalidError
+		for name, open := range map[string]func() (*cohort.Stream, error){
+			"ledger":      func() (*cohort.Stream, error) { return syncer(plainLedger{state}).Stream(ctx, springSale()) },
+			"cohort name": func() (*cohort.Stream, error) { return syncer(state).Stream(ctx, cohort.Cohort{ID: "a"}) },
+			"cohort id":   func() (*cohort.Stream, error) { return stage.importer(t).Stream(ctx, cohort.Cohort{Name: "a"}) },
+			"WithDelay": func() (*cohort.Stream, error) {
+				return stage.importer(t).Stream(ctx, springSale(), cohort.WithDelay(-1))
+			},
+			"WithHorizon": func() (*cohort.Stream, error) {
+				return stage.importer(t).Stream(ctx, springSale(), cohort.WithHorizon(-1))
+			},
+			"WithMemory": func() (*cohort.Stream, error) {
+				return stage.importer(t).Stream(ctx, springSale(), cohort.WithMemory(-1))
+			},
+			"WithSkew": func() (*cohort.Stream, error) {
+				return stage.importer(t).Stream(ctx, springSale(), cohort.WithSkew(25*time.Hour))
+			},
+			"WithBacklog": func() (*cohort.Stream, error) {
+				return stage.importer(t).Stream(ctx, springSale(), cohort.WithBacklog(0))
+			},
+			"option": func() (*cohort.Stream, error) { return stage.importer(t).Stream(ctx, springSale(), nil) },
+			"cohort created-at": func() (*cohort.Stream, error) {
+				return stage.importer(t).Stream(ctx, cohort.Cohort{ID: campaign, Name: "Spring sale"})
+			},
+		} {
+			if s, err := open(); s != nil || !errors.As(err, &invalid) || invalid.Field != name {
+				t.Errorf("%s: %v, %v", name, s, err)
+			}
+		}
+
+		// One writer, one name, and a cohort that was drained.
+		s, err := syncer(state).Stream(ctx, cohort.Cohort{ID: campaign, Name: "Spring sale"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var held *ledger.HeldError
+		if _, err := syncer(state).Sync(ctx, springSale(), cohort.Identifiers(numbered(3))); !errors.As(err, &held) {
+			t.Errorf("Sync during a stream = %v", err)
+		}
+		sendAll(t, s, enter(1, time.Now()))
+		closeStream(t, s)
+		if named := s.State().Named; named != cohort.Created {
+			t.Errorf("named: %v", named)
+		}
+		if s, err = syncer(state).Stream(ctx, cohort.Cohort{ID: campaign, Name: "Spring sale"}); err != nil {
+			t.Fatal(err)
+		}
+		sendAll(t, s, enter(2, time.Now()))
+		closeStream(t, s)
+		if got := s.State(); got.Named != cohort.NotNamed || got.Requests != 1 {
+			t.Errorf("the second stream: %+v", got)
+		}
+		if diff := cmp.Diff([]string{"u-1", "u-2"}, stage.members()); diff != "" {
+			t.Errorf("members (-want +got):\n%s", diff)
+		}
+		if report, err := syncer(state).Drain(ctx, campaign); err != nil || report.Removals.Accepted != 2 {
+			t.Errorf("Drain = %v, %v", report, err)
+		}
+		if _, err := syncer(state).Stream(ctx, springSale()); !errors.Is(err, cohort.ErrRetired) {
+			t.Errorf("a stream into a drained cohort: %v", err)
+		}
+	})
+}
+
+// TestStreamLedgerFails shows that a stream ends when its ledger does.
+func TestStreamLedgerFails(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		stage := newStage(t)
+		state := &mortal{Ledger: ledger.NewMemory()}
+		syncer, err := cohort.NewSyncer(stage.importer(t), state)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := syncer.Stream(t.Context(), springSale())
+		if err != nil {
+			t.Fatal(err)
+		}
+		state.kill()
+		at := time.Now()
+		sendAll(t, s, enter(1, at))
+		if err := s.Flush(t.Context()); !errors.Is(err, errKilled) {
+			t.Errorf("Flush = %v", err)
+		}
+		if err := s.Send(t.Context(), enter(2, at)); !errors.Is(err, errKilled) {
+			t.Errorf("Send = %v", err)
+		}
+		if left, err := s.Close(t.Context()); len(left) != 1 || !errors.Is(err, errKilled) {
+			t.Errorf("Close = %d events, %v", len(left), err)
+		}
+		if got := stage.posts(); got != 1 {
+			t.Errorf("%d requests, want that of the name alone", got)
+		}
+	})
+}
+
+// TestStreamMemory shows what is kept, and what is late once it was forgotten.
+func TestStreamMemory(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := openStream(t, newStage(t).importer(t), cohort.WithMemory(100), cohort.WithHorizon(time.Hour), cohort.WithDelay(0), cohort.WithBacklog(10))
+		start := time.Now().Add(-2 * time.Hour)
+		for i := range 5000 {
+			sendAll(t, s, enter(i%1000, start.Add(time.Duration(i)*time.Second/10)))
+			if n := s.State().Members; n > 110 {
+				t.Fatalf("%d members are kept after %d events", n, i)
+			}
+		}
+		if err := s.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		state := s.State()
+		if want := start.Add(4899 * time.Second / 10).UTC(); state.Members != 100 || !state.Watermark.Equal(want) {
+			t.Errorf("%d members, watermark %v, want %v", state.Members, state.Watermark, want)
+		}
+		var late *cohort.LateError
+		if err := s.Send(t.Context(), enter(10_000, state.Watermark)); !errors.As(err, &late) || !late.Forgotten || !late.Known.Equal(state.Watermark) {
+			t.Errorf("at the watermark: %v", err)
+		}
+		sendAll(t, s, enter(10_000, state.Watermark.Add(1)), enter(10_001, time.Now()))
+		closeStream(t, s)
+		if state := s.State(); state.Members != 1 {
+			t.Errorf("%d members within the horizon, want 1", state.Members)
+		}
+	})
+}
+
+// TestStreamPrivate shows that no text of a stream has an identifier or a key.
+func TestStreamPrivate(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		stage := newStage(t)
+		s := openStream(t, stage.importer(t))
+		at := time.Now()
+		sendAll(t, s, enter(17, at))
+		event := enter(17, at)
+		texts := []any{s, event, &event, s.State(), []cohort.Event{event}}
+		for _, e := range []cohort.Event{enter(17, at.Add(-1)), enter(17, at.Add(time.Hour)), {ID: identity.ExternalID("u-17"), At: at}} {
+			err := s.Send(t.Context(), e)
+			if err == nil {
+				t.Errorf("an event was taken: %v", e)
+			}
+			texts = append(texts, err)
+		}
+		var b strings.Builder
+		log := slog.New(slog.NewTextHandler(&b, nil))
+		for _, v := range texts {
+			log.Info("text", "value", v)
+			for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
+				fmt.Fprintf(&b, verb, v)
+			}
+		}
+		if strings.Contains(b.String(), "u-17") {
+			t.Error("a text has the identifier")
+		}
+		closeStream(t, s)
+	})
+}
+
+// TestStreamManySenders has many goroutines send at once.
+func TestStreamManySenders(t *testing.T) {
+	t.Parallel()
+	stage := newStage(t)
+	var mu sync.Mutex
+	acknowledged := map[any]int{}
+	s := openStream(t, stage.importer(t), cohort.WithDelay(0), cohort.WithBacklog(50), cohort.OnAcknowledge(func(events []cohort.Event) {
+		mu.Lock()
+		defer mu.Unlock()
+		for _, e := range events {
+			acknowledged[e.Token]++
+		}
+	}))
+	at := time.Now()
+	var group sync.WaitGroup
+	const senders, each = 8, 50
+	for sender := range senders {
+		group.Go(func() {
+			for i := range each {
+				e := enter(sender*each+i, at)
+				if err := s.Send(t.Context(), e); err != nil {
+					t.Error(err)
+				}
+				if i%20 == 0 {
+					if err := s.Flush(t.Context()); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+		})
+	}
+	group.Wait()
+	closeStream(t, s)
+	if len(acknowledged) != senders*each {
+		t.Errorf("%d events were acknowledged, want %d", len(acknowledged), senders*each)
+	}
+}
+
+// TestStreamRestart shows what a stream knows of events that another one had before it.
+func TestStreamRestart(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name   string
+		fault  brazetest.Fault
+		memory int
+		older  bool // whether an older event is late afterwards
+		again  int  // changes that the same event takes
+	}{
+		{"accepted", brazetest.Delay(0), 10, true, 0},
+		{"lost", brazetest.AppliedThenLost(), 10, true, 1},
+		{"lost, and there is no memory for it", brazetest.AppliedThenLost(), 0, true, 1},
+		{"refused", brazetest.Status(http.StatusBadRequest), 10, false, 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				stage := newStage(t)
+				stage.people(t, 1)
+				client := stage.client(t, transport.WithRetryPolicy(transport.NoRepeat()))
+				syncer := newSyncer(t, newImporter(t, client, stage.credentials()), newLedger(t))
+				open := func() *cohort.Stream {
+					s, err := syncer.Stream(t.Context(), sale(), cohort.WithMemory(tt.memory))
+					if err != nil {
+						t.Fatal(err)
+					}
+					return s
+				}
+				s := open()
+				stage.server.Inject(brazetest.Users(), tt.fault)
+				at := time.Now()
+				sendAll(t, s, leave(1, at))
+				_ = s.Flush(t.Context()) // the fault has its way
+				over, end := context.WithCancel(t.Context())
+				end()
+				_, _ = s.Close(over)
+
+				s = open()
+				if err := s.Send(t.Context(), enter(1, at.Add(-1))); errors.Is(err, cohort.ErrLate) != tt.older {
+					t.Errorf("an older event: %v", err)
+				}
+				sendAll(t, s, leave(1, at))
+				closeStream(t, s)
+				if n := s.State().Changes.Accepted; n != tt.again {
+					t.Errorf("%d changes were sent, want %d", n, tt.again)
+				}
+				if got := stage.members(); len(got) > 0 {
+					t.Error("who left is a member")
+				}
+			})
+		})
+	}
+}
