@@ -173,8 +173,13 @@ func (s *Stream) settled(changes []Change, outcome transport.Outcome, attempts i
 	if outcome != transport.OutcomeAccepted {
 		return
 	}
+	var places [holdFor]uint32
 	for part := range slices.Chunk(changes, holdFor) {
 		s.mu.Lock()
+		for i := range part {
+			places[i] = s.backlog.at(s.backlog.find(part[i].serial)).member
+		}
+		s.times.foresee(places[:len(part)])
 		for i := range part {
 			s.accepted(s.backlog.find(part[i].serial))
 		}
@@ -186,8 +191,8 @@ func (s *Stream) settled(changes []Change, outcome transport.Outcome, attempts i
 // accepted settles an event and those that it stands for.
 func (s *Stream) accepted(position uint64) {
 	e := s.backlog.at(position)
-	if m := s.times.at(e.member); m.last == position {
-		s.times.rest(e.member, true)
+	if s.times.pending.at(e.member).last == position {
+		s.times.accept(e.member)
 	}
 	s.settle(position, applied)
 	for p := e.prior; p >= s.backlog.head && s.backlog.at(p).fate == pending; {
@@ -203,7 +208,7 @@ func (s *Stream) stamps(changes []Change) ([]ledger.Stamp, int64) {
 	defer s.mu.Unlock()
 	for i := range changes {
 		e := s.backlog.at(s.backlog.find(changes[i].serial))
-		stamps[i] = ledger.Stamp{Member: s.times.at(e.member).key, At: e.event.At.UnixNano(), Leave: e.event.Direction == Leave}
+		stamps[i] = ledger.Stamp{Member: s.times.pending.at(e.member).key, At: e.event.At.UnixNano(), Leave: e.event.Direction == Leave}
 	}
 	return stamps, s.times.watermark
 }

@@ -121,8 +121,8 @@ type StreamState struct {
 	// Unacknowledged is how many events the function of OnAcknowledge has not yet got. It counts events that are settled, too: others
 	// that arrived before them are not.
 	Unacknowledged int
-	// Members is of how many members the time of the newest event is known. Of all others events up to Watermark are late; it is
-	// the zero time as long as nothing was forgotten.
+	// Members is of how many members the time of the newest event is kept that was settled. Of members of whom nothing is known events up to
+	// Watermark are late; it is the zero time as long as nothing was forgotten.
 	Members   int
 	Watermark time.Time
 	// Changes is what became of the changes that were put into requests. A change that is sent again counts again.
@@ -284,32 +284,26 @@ func (s *Stream) validate(e Event) error {
 func (s *Stream) put(e Event, key memberKey) error {
 	position := s.backlog.push(entry{event: e})
 	at, leave := e.At.UnixNano(), e.Direction == Leave
-	i, known := s.times.find(key)
-	if !known {
-		if at <= s.times.watermark {
-			return s.turnAway(position, &LateError{At: e.At, Known: time.Unix(0, s.times.watermark), Forgotten: true})
-		}
-		i = s.times.add(key)
-	}
-	m := s.times.at(i)
-	held := s.backlog.at(position)
-	held.member = i
-	switch c := (ledger.Stamp{At: at, Leave: leave}).Compare(ledger.Stamp{At: m.at, Leave: m.leave}); {
-	case known && c < 0:
-		return s.turnAway(position, &LateError{At: e.At, Known: time.Unix(0, m.at)})
-	case known && c == 0 && (m.sure || m.last != 0): // that which is pending came before, and is acknowledged before
+	known, found := s.times.find(key, at)
+	switch c := (ledger.Stamp{At: at, Leave: leave}).Compare(ledger.Stamp{At: known.at, Leave: known.leave}); {
+	case !found && at <= s.times.watermark:
+		return s.turnAway(position, &LateError{At: e.At, Known: time.Unix(0, s.times.watermark), Forgotten: true})
+	case !found:
+	case c < 0:
+		return s.turnAway(position, &LateError{At: e.At, Known: time.Unix(0, known.at)})
+	case c == 0 && (known.sure || known.last != 0): // that which is pending came before, and is acknowledged before
 		s.settle(position, repeated)
 		s.advance()
-	default:
-		if m.last != 0 {
-			s.backlog.at(m.last).covered = true
-			held.prior = m.last
-		}
-		s.times.hold(i, at, leave, position)
-		if s.idle {
-			s.idle = false
-			s.rouse()
-		}
+		return nil
+	}
+	held := s.backlog.at(position)
+	if held.prior = known.last; held.prior != 0 {
+		s.backlog.at(held.prior).covered = true
+	}
+	held.member = s.times.hold(timed{key: key, at: at, leave: leave, last: position})
+	if s.idle {
+		s.idle = false
+		s.rouse()
 	}
 	return nil
 }
@@ -474,7 +468,7 @@ func (s *Stream) State() StreamState {
 		state.Pending -= n
 	}
 	state.Unacknowledged = int(s.backlog.tail - s.acked)
-	state.Members = s.times.known
+	state.Members = s.times.settled.size
 	if s.times.watermark > 0 {
 		state.Watermark = time.Unix(0, s.times.watermark).UTC()
 	}
