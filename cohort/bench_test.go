@@ -293,7 +293,8 @@ func BenchmarkApplyMemory(b *testing.B) {
 func BenchmarkStream(b *testing.B) {
 	url := discarding(b)
 	importer := unpaced(b, url)
-	const n, part = 1_000_000, 100_000
+	const n, part = 1_000_000, 250_000
+	events := make([]cohort.Event, 0, 500) // as many as a consumer polls at a time
 	var plain, ours usage
 	for b.Loop() {
 		at := time.Now()
@@ -309,11 +310,15 @@ func BenchmarkStream(b *testing.B) {
 			plain.add(from)
 			from = now()
 			for j := range part {
-				id := uuid(i*part + j)
 				at = at.Add(time.Microsecond)
-				if err := stream.Send(b.Context(), cohort.Event{ID: identity.ExternalID(id), At: at, Direction: cohort.Enter}); err != nil {
+				events = append(events, cohort.Event{ID: identity.ExternalID(uuid(i*part + j)), At: at, Direction: cohort.Enter})
+				if len(events) < cap(events) && j+1 < part {
+					continue
+				}
+				if _, err := stream.SendAll(b.Context(), events, func(_ cohort.Event, err error) { b.Error(err) }); err != nil {
 					b.Fatal(err)
 				}
+				events = events[:0]
 			}
 			if err := stream.Flush(b.Context()); err != nil {
 				b.Fatal(err)

@@ -173,13 +173,13 @@ func (s *Stream) settled(changes []Change, outcome transport.Outcome, attempts i
 	if outcome != transport.OutcomeAccepted {
 		return
 	}
-	var places [holdFor]uint32
+	var keys [holdFor]memberKey
 	for part := range slices.Chunk(changes, holdFor) {
 		s.mu.Lock()
 		for i := range part {
-			places[i] = s.backlog.at(s.backlog.find(part[i].serial)).member
+			keys[i] = s.times.pending.at(s.backlog.at(s.backlog.find(part[i].serial)).member).key
 		}
-		s.times.foresee(places[:len(part)])
+		s.times.settled.foresee(keys[:len(part)])
 		for i := range part {
 			s.accepted(s.backlog.find(part[i].serial))
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -242,10 +243,83 @@ func (s *Stream) Send(ctx context.Context, e Event) error {
 		s.mu.Unlock()
 		return s.wrap(err)
 	}
-	key := s.keys.of(e.ID)
-	isSuppressed := s.suppressed != nil && e.Direction == Enter && s.suppressed(e.ID)
+	key, out := s.keys.of(e.ID), s.suppresses(e)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if err := s.room(ctx); err != nil {
+		return err
+	}
+	if out {
+		s.suppress(e)
+		return nil
+	}
+	if err := s.put(e, key); err != nil {
+		return s.wrap(err)
+	}
+	return nil
+}
+
+// SendAll is [Stream.Send] for several events at once, such as a consumer gets from its queue, and takes less time for each. What Send would say of an
+// event is told to returned, in the order of the events: of what can be no event an [*identity.RejectError], and of one that is too old a [*LateError].
+//
+// It returns how many of the events it dealt with, which is all of them unless there is an error: that of the context, [ErrStreamClosed], or the error
+// of the ledger that ended the stream. The others were not taken. The function is called in the calling goroutine; it must not be nil.
+func (s *Stream) SendAll(ctx context.Context, events []Event, returned func(Event, error)) (int, error) {
+	if returned == nil {
+		return 0, &InvalidError{Field: "returned", Problem: "is nil", Next: "give a function that hears of events that are refused or late"}
+	}
+	dealtWith := 0
+	for part := range slices.Chunk(events, holdFor) {
+		var errs [holdFor]error
+		n, err := s.putAll(ctx, part, errs[:len(part)])
+		for i, err := range errs[:n] {
+			if err != nil {
+				returned(part[i], s.wrap(err))
+			}
+		}
+		if dealtWith += n; err != nil {
+			return dealtWith, err
+		}
+	}
+	return dealtWith, nil
+}
+
+// putAll takes in events, at most holdFor, and notes what is to be said of each. It returns how many it dealt with.
+func (s *Stream) putAll(ctx context.Context, events []Event, errs []error) (int, error) {
+	var keys [holdFor]memberKey
+	var out [holdFor]bool
+	for i, e := range events {
+		if errs[i] = s.validate(e); errs[i] == nil {
+			keys[i], out[i] = s.keys.of(e.ID), s.suppresses(e)
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.times.pending.foresee(keys[:len(events)])
+	for i, e := range events {
+		if errs[i] != nil {
+			s.state.Refused++
+			continue
+		}
+		if err := s.room(ctx); err != nil {
+			return i, err
+		}
+		if out[i] {
+			s.suppress(e)
+			continue
+		}
+		errs[i] = s.put(e, keys[i])
+	}
+	return len(events), nil
+}
+
+// suppresses reports whether an event is about somebody who must not enter.
+func (s *Stream) suppresses(e Event) bool {
+	return s.suppressed != nil && e.Direction == Enter && s.suppressed(e.ID)
+}
+
+// room waits until there is room in the backlog. The caller holds the lock, which is released meanwhile.
+func (s *Stream) room(ctx context.Context) error {
 	for {
 		switch {
 		case s.broken != nil:
@@ -253,14 +327,6 @@ func (s *Stream) Send(ctx context.Context, e Event) error {
 		case s.closing:
 			return ErrStreamClosed
 		case s.backlog.tail-s.acked < uint64(s.config.backlog):
-			if isSuppressed {
-				s.settle(s.backlog.push(entry{event: e}), suppressed)
-				s.advance()
-				return nil
-			}
-			if err := s.put(e, key); err != nil {
-				return s.wrap(err)
-			}
 			return nil
 		}
 		s.rouse() // an open batch need not wait for more
@@ -278,6 +344,12 @@ func (s *Stream) validate(e Event) error {
 		return e.validate(limit)
 	}
 	return e.validate(e.At)
+}
+
+// suppress takes in an event about somebody who must not enter. The caller holds the lock.
+func (s *Stream) suppress(e Event) {
+	s.settle(s.backlog.push(entry{event: e}), suppressed)
+	s.advance()
 }
 
 // put takes in an event. The caller holds the lock.

@@ -217,6 +217,19 @@ func (m *streamModel) acknowledge(l *life, events []cohort.Event) {
 	}
 }
 
+// give hands an event to the stream, alone or in a slice.
+func (m *streamModel) give(ctx context.Context, e cohort.Event) error {
+	if m.position%2 == 0 {
+		return m.stream.Send(ctx, e)
+	}
+	var said error
+	_, err := m.stream.SendAll(ctx, []cohort.Event{e}, func(_ cohort.Event, err error) { said = err })
+	if err != nil {
+		return err
+	}
+	return said
+}
+
 // send gives the stream the next message.
 func (m *streamModel) send(ctx context.Context) {
 	if m.position == len(m.topic) {
@@ -229,7 +242,7 @@ func (m *streamModel) send(ctx context.Context) {
 	l.mu.Lock()
 	l.sent = append(l.sent, offset) // it may be acknowledged before Send returns
 	l.mu.Unlock()
-	err := m.stream.Send(ctx, e)
+	err := m.give(ctx, e)
 	m.notef("send %d: %s %v at %v: %v", offset, message.user, e.Direction, e.At.Format("05"), err)
 	var tooLate *cohort.LateError
 	switch {

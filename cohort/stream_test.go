@@ -448,6 +448,87 @@ func TestStreamLedgerFails(t *testing.T) {
 	})
 }
 
+// TestStreamSendAll gives a stream more events at once than it looks at in one go, some of them refused and some late.
+func TestStreamSendAll(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		stage := newStage(t)
+		s := openStream(t, stage.importer(t), cohort.WithDelay(0))
+		at := time.Now()
+		var events []cohort.Event
+		var want []string
+		for i := range 500 {
+			e := enter(i, at.Add(time.Duration(i)))
+			switch i % 50 {
+			case 7:
+				e.Direction = 0
+				want = append(want, fmt.Sprint(i, " refused"))
+			case 9:
+				e = enter(i-1, at) // one of its member came just before
+				want = append(want, fmt.Sprint(i, " late"))
+			}
+			e.Token = i
+			events = append(events, e)
+		}
+		var got []string
+		n, err := s.SendAll(t.Context(), events, func(e cohort.Event, err error) {
+			_, refused := errors.AsType[*identity.RejectError](err)
+			switch {
+			case refused:
+				got = append(got, fmt.Sprint(e.Token, " refused"))
+			case errors.Is(err, cohort.ErrLate):
+				got = append(got, fmt.Sprint(e.Token, " late"))
+			default:
+				t.Errorf("event %v: %v", e.Token, err)
+			}
+		})
+		if n != len(events) || err != nil {
+			t.Errorf("SendAll = %d, %v, want %d", n, err, len(events))
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("returned (-want +got):\n%s", diff)
+		}
+		var invalid *cohort.InvalidError
+		if _, err := s.SendAll(t.Context(), events, nil); !errors.As(err, &invalid) || invalid.Field != "returned" {
+			t.Errorf("without a function: %v", err)
+		}
+		closeStream(t, s)
+		if state := s.State(); state.Events != 500 || state.Applied != 480 || state.Refused != 10 || state.Late != 10 {
+			t.Errorf("state %v", state)
+		}
+		if n, err := s.SendAll(t.Context(), events, func(cohort.Event, error) {}); n != 0 || !errors.Is(err, cohort.ErrStreamClosed) {
+			t.Errorf("once closed: %d, %v", n, err)
+		}
+	})
+}
+
+// TestStreamSendAllWaits shows how many events were taken when there was no room for more.
+func TestStreamSendAllWaits(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		stage := newStage(t)
+		stage.server.Inject(brazetest.Users(), brazetest.Delay(20*time.Second)).Always()
+		s := openStream(t, stage.importer(t), cohort.WithDelay(0), cohort.WithBacklog(100))
+		at := time.Now()
+		var events []cohort.Event
+		for i := range 300 {
+			events = append(events, enter(i, at))
+		}
+		events[3].Direction = 0
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		returned := 0
+		n, err := s.SendAll(ctx, events, func(cohort.Event, error) { returned++ })
+		if n != 101 || returned != 1 || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("SendAll = %d, %v, with %d returned, want 100 taken and 1 returned", n, err, returned)
+		}
+		if n, err := s.SendAll(t.Context(), events[n:], func(cohort.Event, error) { returned++ }); n != 199 || err != nil || returned != 1 {
+			t.Errorf("afterwards SendAll = %d, %v, want all others", n, err)
+		}
+		closeStream(t, s)
+	})
+}
+
 // TestStreamMemory shows what is kept, and what is late once it was forgotten.
 func TestStreamMemory(t *testing.T) {
 	t.Parallel()

@@ -2,7 +2,6 @@ package cohort
 
 import (
 	"math"
-	"runtime"
 	"slices"
 
 	"github.com/cohortkit/cohortkit/cohort/ledger"
@@ -71,15 +70,6 @@ func (t *times) hold(m timed) uint32 {
 	*t.pending.at(i) = m
 	t.newest = max(t.newest, m.at)
 	return i
-}
-
-// foresee has the processor fetch what accept will look at, for many members at once, since to wait for one after the other takes far longer.
-func (t *times) foresee(places []uint32) {
-	var fetched slot
-	for _, i := range places {
-		fetched |= t.settled.slot(t.pending.at(i).key)
-	}
-	runtime.KeepAlive(fetched)
 }
 
 // accept notes that the newest event of a pending member was accepted.
