@@ -33,6 +33,9 @@ const (
 	MaxDays = 3_652_425
 	// MaxDepth is how many levels of And and Or may lie in each other, so that no input exhausts the stack. A [Segment] has two at most.
 	MaxDepth = 100
+	// MaxFilters is how many filters one may come to: itself, and all that And and Or join in it. One that stands in it several times counts each time, and one
+	// that compares with several values once for each. As JSON so many take more than [MaxAudienceBytes].
+	MaxFilters = 100_000
 )
 
 // attributeNode starts a filter on a custom attribute.

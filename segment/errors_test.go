@@ -29,6 +29,44 @@ func nest(levels int) segment.Filter {
 	return f
 }
 
+// double joins a filter of two values with itself, and the result with itself: it comes to 3 << times - 1 filters.
+func double(times int) segment.Filter {
+	f := segment.StringAttribute("tier").Equals("gold", "silver")
+	for range times {
+		f = segment.Or(f, f)
+	}
+	return f
+}
+
+// TestMaxFilters has filters that are small in memory, and endless for whoever walks them.
+func TestMaxFilters(t *testing.T) {
+	t.Parallel()
+	if err := double(15).Validate(); err != nil {
+		t.Errorf("98,303 filters: %v", err)
+	}
+	for _, times := range []int{16, 40, 99} {
+		f := double(times)
+		want := &segment.FilterError{Filter: "OR", Problem: "comes to more than 100,000 filters", Next: "use fewer; one that is joined several times counts each time"}
+		check := func(err error) {
+			t.Helper()
+			if diff := cmp.Diff(error(want), err); diff != "" {
+				t.Errorf("joined %d times: error (-want +got):\n%s", times, diff)
+			}
+		}
+		check(f.Validate())
+		_, err := segment.New(f)
+		check(err)
+		_, err = segment.NewConnectedAudience(f)
+		check(err)
+		if text := f.String(); text != "filter that comes to more than 100,000 filters" {
+			t.Errorf("joined %d times: the text is %.100q", times, text)
+		}
+		_, err = segment.New(segment.Cohort("Tinyclues").Includes("Spring sale"), segment.Exclude(f))
+		want.Path = "Exclude[0]"
+		check(err)
+	}
+}
+
 // TestFilterError has every fault of a filter, alone and deep in a tree.
 func TestFilterError(t *testing.T) {
 	t.Parallel()
