@@ -197,8 +197,8 @@ func (a NumberFilter) LessThanOrEqualTo(x float64) Filter { return a.filter(less
 
 func (a NumberFilter) filter(op comparison, x float64) Filter {
 	n := attributeNode(kindNumber, op, a.name)
-	n.number = x
-	n.literal = formatNumber(x)
+	n.number = x + 0 // which makes 0 of -0
+	n.literal = formatNumber(n.number)
 	if math.IsNaN(x) || math.IsInf(x, 0) {
 		n.blame("compares with what is not a finite number", "give it a number that JSON can carry")
 	}

@@ -72,6 +72,9 @@ func TestValueJSON(t *testing.T) {
 		{segment.TimeValue(time.Time{}), `null`},
 		{segment.TimeValue(at.AddDate(8000, 0, 0)), `null`},
 		{segment.TimeValue(noon().In(time.FixedZone("", 561))), `"2025-06-15T12:00:00Z"`},
+		{segment.TimeValue(noon().In(time.FixedZone("", 24*3600))), `"2025-06-15T12:00:00Z"`},
+		{segment.TimeValue(noon().In(time.FixedZone("", -100*3600))), `"2025-06-15T12:00:00Z"`},
+		{segment.NumberValue(math.Copysign(0, -1)), `0`},
 		{segment.ArrayValue(), `[]`},
 		{segment.ArrayValue(""), `[""]`},
 		{segment.ArrayValue("", strings.Repeat("x", 127), strings.Repeat("y", 128), strings.Repeat("z", 20_000), "é"),
@@ -129,6 +132,9 @@ func TestValueEqual(t *testing.T) {
 				t.Errorf("value %d equals value %d: %v", i, j, i != j)
 			}
 		}
+	}
+	if !segment.NumberValue(0).Equal(segment.NumberValue(math.Copysign(0, -1))) {
+		t.Error("0 and -0 are not equal")
 	}
 	if !segment.TimeValue(at).Equal(segment.TimeValue(at.In(time.FixedZone("", 3600)))) {
 		t.Error("one instant, written in two ways, is not equal")

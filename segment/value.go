@@ -42,7 +42,7 @@ func NumberValue(x float64) Value {
 	if math.IsNaN(x) || math.IsInf(x, 0) {
 		return Value{}
 	}
-	return Value{kind: numberKind, bits: math.Float64bits(x)}
+	return Value{kind: numberKind, bits: math.Float64bits(x + 0)} // which makes 0 of -0
 }
 
 // BooleanValue is true or false.
