@@ -19,12 +19,20 @@ type ConnectedAudience struct {
 //
 // A filter by cohort or by segment membership is an [*UncarriableError], another fault a [*FilterError].
 func NewConnectedAudience(filter Filter, opts ...AudienceOption) (*ConnectedAudience, error) {
-	var c audienceConfig
+	return newAudience(filter, Semantics{}, opts)
+}
+
+// newAudience makes an audience with these semantics, unless an option says otherwise.
+func newAudience(filter Filter, semantics Semantics, opts []AudienceOption) (*ConnectedAudience, error) {
+	c := audienceConfig{commonConfig: commonConfig{semantics: semantics}}
 	for i, o := range opts {
 		if o == nil {
 			return nil, nilOption(i)
 		}
 		o.applyAudience(&c)
+	}
+	if c.invalid != nil {
+		return nil, c.invalid
 	}
 	root := filter.node()
 	if err := root.validate(); err != nil {

@@ -180,6 +180,10 @@ func TestSegmentErrors(t *testing.T) {
 			segment.FilterError{Path: "OnApps[1]", Filter: "app name", Problem: "must not be empty"}},
 		{"apps and no apps", fine, []segment.Option{segment.OnNoApps(), segment.OnApps("Shop")},
 			segment.FilterError{Path: "OnNoApps", Filter: "app selection", Problem: "contradicts OnApps"}},
+		{"semantics twice", fine, []segment.Option{segment.WithSemantics(segment.Semantics{}), segment.WithSemantics(segment.Semantics{})},
+			segment.FilterError{Path: "WithSemantics", Filter: "option", Problem: "is given twice"}},
+		{"unknown semantics", fine, []segment.Option{segment.WithSemantics(segment.Semantics{NeverUsed: 2})},
+			segment.FilterError{Path: "WithSemantics", Filter: "option", Problem: "has a choice that is not known"}},
 		{"nil option", fine, []segment.Option{segment.OnApps("Shop"), nil}, segment.FilterError{Path: "options[1]", Filter: "option", Problem: "is nil"}},
 	}
 	for _, tt := range tests {
@@ -201,6 +205,14 @@ func TestSegmentErrors(t *testing.T) {
 	newAudience(t, pattern)
 	if _, err := segment.NewConnectedAudience(fine, nil); err == nil {
 		t.Error("a nil option of an audience is taken")
+	}
+	for _, opts := range [][]segment.AudienceOption{
+		{segment.WithSemantics(segment.Semantics{}), segment.WithDoesNotEqual(), segment.WithSemantics(segment.Semantics{})},
+		{segment.WithSemantics(segment.Semantics{Missing: 9})},
+	} {
+		if _, err := segment.NewConnectedAudience(fine, opts...); err == nil {
+			t.Error("semantics of an audience that contradict, or are unknown, are taken")
+		}
 	}
 	if _, err := segment.NewConnectedAudience(segment.Or(slicesOf(segment.StringAttribute("tier").MatchesRegex(strings.Repeat("x", 32_000)), 130)...)); err == nil {
 		t.Error("an audience of more than 4 MB is taken")

@@ -336,6 +336,27 @@ func TestSemantics(t *testing.T) {
 	}
 }
 
+// TestSemanticsCarried has a segment's own semantics in its audience, unless an option gives others.
+func TestSemanticsCarried(t *testing.T) {
+	t.Parallel()
+	s := newSegment(t, segment.StringAttribute("tier").DoesNotEqual("gold"), segment.WithSemantics(segment.Semantics{Missing: segment.MissingDoesNotMatch}))
+	for _, tt := range []struct {
+		opts []segment.AudienceOption
+		want bool
+	}{
+		{nil, false},
+		{[]segment.AudienceOption{segment.WithSemantics(segment.Semantics{})}, true},
+	} {
+		audience, err := s.ConnectedAudience(tt.opts...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := audience.Match(&segment.Profile{}, noon()); got != tt.want || err != nil {
+			t.Errorf("with %d options: %v (%v), want %v", len(tt.opts), got, err, tt.want)
+		}
+	}
+}
+
 func TestSegmentParts(t *testing.T) {
 	t.Parallel()
 	gold := segment.StringAttribute("a").Equals("gold")

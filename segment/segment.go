@@ -69,10 +69,10 @@ func (s *Segment) Memberships() []string {
 	return slices.Compact(names)
 }
 
-// ConnectedAudience returns the segment as the audience of a send. A cohort filter, a filter by segment membership, an exclusion group and a choice of apps
+// ConnectedAudience returns the segment as the audience of a send, with the semantics of the segment unless an option gives others. A cohort filter, a filter by segment membership, an exclusion group and a choice of apps
 // cannot be carried: each is an [*UncarriableError] that says which way works.
 func (s *Segment) ConnectedAudience(opts ...AudienceOption) (*ConnectedAudience, error) {
-	a, err := NewConnectedAudience(s.Filter(), append([]AudienceOption{WithSemantics(s.rule.semantics)}, opts...)...)
+	a, err := newAudience(s.Filter(), s.rule.semantics, opts)
 	switch {
 	case err != nil:
 		return nil, err

@@ -17,6 +17,12 @@ type Semantics struct {
 	NeverUsed NeverUsed
 }
 
+// known reports whether all choices are among the constants.
+func (s Semantics) known() bool {
+	return s.Missing <= MissingDoesNotMatch && s.MissingNumber <= MissingNumberDoesNotMatch && s.Empty <= EmptyIsValue &&
+		s.Subscribed <= SubscribedIncludesOptedIn && s.UnknownSubscription <= UnknownSubscriptionDoesNotMatch && s.NeverUsed <= NeverUsedIsBefore
+}
+
 // Missing is a choice of [Semantics].
 type Missing uint8
 
