@@ -47,13 +47,17 @@ func NewestFirst() ListOption {
 // Segments yields the segments of the workspace in the order of their creation, page by page: a page is requested when the one before it has been
 // ranged over. Archived segments are not listed. Each segment is yielded once, also if it moves to the next page because others come or go meanwhile.
 //
-// An error ends the sequence; it is that of [transport.Client.Do], or matches [ErrEndlessList]. The key needs the permission segments.list.
+// An error ends the sequence; it is an [*InvalidError] for a nil option, that of [transport.Client.Do], or matches [ErrEndlessList]. The key needs the
+// permission segments.list.
 func (c *Client) Segments(ctx context.Context, opts ...ListOption) iter.Seq2[Segment, error] {
 	query := url.Values{}
 	for _, o := range opts {
-		if o != nil {
-			o.applyList(query)
+		if o == nil {
+			return func(yield func(Segment, error) bool) {
+				yield(Segment{}, &InvalidError{Field: "option", Problem: "is nil", Next: "leave it out"})
+			}
 		}
+		o.applyList(query)
 	}
 	direction := query.Get("sort_direction")
 	return func(yield func(Segment, error) bool) {
