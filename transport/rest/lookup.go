@@ -23,8 +23,9 @@ var lookupFields = [...]Field{FieldExternalID, FieldUserAliases, FieldBrazeID, F
 // documented limit of 40 requests a second, 2,000 external IDs or aliases, or 40 devices. Several requests are under way at once. All identifiers and
 // profiles are held in memory.
 //
-// An external ID that was renamed still leads to its user, whose export names the new one alone. Where a request brings a user whom it did not ask for, its
-// identifiers without a user are asked for one by one, and the profile then lists the former external ID.
+// An external ID that was renamed still leads to its user, whose export names the new one alone. So one that an answer neither names as unknown nor shows
+// on a user is asked for by itself, and the profile then lists it as a former external ID. Where an answer names nobody as unknown, that is done
+// only if it brings a user who was not asked for.
 //
 // The key needs the permission users.export.ids. An error means that the answer would be incomplete, and none is returned. Errors are an
 // [*InvalidError] for an identifier that cannot be sent, before anything is, and those of [transport.Client.Do].
@@ -108,7 +109,7 @@ func (c *Client) lookUp(ctx context.Context, ids []identity.ID) ([]User, error) 
 // renamed adds to the users found the external IDs that they had before they were renamed.
 func (c *Client) renamed(ctx context.Context, body exportBody, got Export) ([]User, error) {
 	users := got.Users
-	if !slices.ContainsFunc(users, body.isStranger) {
+	if got.Unknown == nil && !slices.ContainsFunc(users, body.isStranger) { // then it may not list who is unknown
 		return users, nil
 	}
 	for _, id := range body.ExternalIDs {
