@@ -199,7 +199,7 @@ func TestEstimate(t *testing.T) {
 		{ExternalID: "u-9", DeprecatedExternalIDs: []string{"u-2"}},
 		{Aliases: []identity.Alias{crm("c-1"), {Label: "shop", Name: "c-2"}}, DeviceIDs: []string{"d-3", "d-9"}},
 	}
-	exactly := func(n, of int) cohort.Portion { return cohort.Portion{Of: of, Likely: n, Low: n, High: n} }
+	exactly := func(n, of int) cohort.Portion { return cohort.Portion{Of: of, Sampled: of, Likely: n, Low: n, High: n} }
 	stratum := func(kind identity.Kind, members, inDoubt int) cohort.Stratum {
 		return cohort.Stratum{Kind: kind, Members: members, InDoubt: inDoubt, Sampled: members}
 	}
