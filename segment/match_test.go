@@ -42,6 +42,13 @@ func TestMatch(t *testing.T) {
 		profile segment.Profile
 		want    bool
 	}{
+		{"an object exists", str.Exists(), nested(`{"b":"gold"}`), yes},
+		{"an object does not exist", str.DoesNotExist(), nested(`{}`), no},
+		{"string equals on an object", str.Equals("gold"), nested(`{"b":"gold"}`), no},
+		{"string does not equal on an object", str.DoesNotEqual("gold"), nested(`{"b":"gold"}`), no},
+		{"array includes on an array of numbers", arr.Includes("1"), nested(`[1]`), no},
+		{"array does not include on an array of numbers", arr.DoesNotInclude("1"), nested(`[1]`), no},
+		{"an array of numbers exists", arr.Exists(), nested(`[1]`), yes},
 		{"string equals the same", str.Equals("gold"), text("gold"), yes},
 		{"string equals another", str.Equals("gold"), text("silver"), no},
 		{"string equals with another case", str.Equals("gold"), text("Gold"), no},

@@ -104,9 +104,20 @@ func TestValueJSON(t *testing.T) {
 			t.Errorf("%s is %v (%v), want %v", in, got, err, want)
 		}
 	}
-	for _, in := range []string{`{"nested":1}`, `[1]`, `[null]`, `[["x"]]`, `1e999`, `["Zq7", 1]`} {
+	for _, in := range []string{`{"nested":{"x":[1,"Zq7"]}}`, `{}`, `[1]`, `[null]`, `[["x"]]`, `["Zq7",1]`} {
+		var v segment.Value
+		err := json.Unmarshal([]byte(" "+in), &v)
+		if got, _ := json.Marshal(v); err != nil || string(got) != in || fmt.Sprint(v) != "other(redacted)" {
+			t.Errorf("%s comes back as %s, a %v (%v)", in, got, v, err)
+		}
+		var again segment.Value
+		if err := json.Unmarshal([]byte(in), &again); err != nil || !again.Equal(v) || again.Equal(segment.StringValue(in)) {
+			t.Errorf("%s does not equal itself alone (%v)", in, err)
+		}
+	}
+	for _, in := range []string{`1e999`, `"Zq7`, `["Zq7"`, `{"Zq7"}`, `Zq7`, `nul`, `tru`} {
 		v := segment.StringValue("kept")
-		err := json.Unmarshal([]byte(in), &v)
+		err := v.UnmarshalJSON([]byte(in))
 		if err == nil || !strings.HasPrefix(err.Error(), "segment: parse attribute: ") || strings.Contains(err.Error(), "Zq7") {
 			t.Errorf("%s: error %v", in, err)
 		}

@@ -64,11 +64,16 @@ func TestExportedUsers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	var cart segment.Value
+	if err := json.Unmarshal([]byte(`{"a":1}`), &cart); err != nil {
+		t.Fatal(err)
+	}
 	want := []segment.Profile{
 		{
 			Profile: identity.Profile{ExternalID: "u-17", Aliases: []identity.Alias{{Label: "crm", Name: "c-90"}}, DeviceIDs: []string{"phone-of-u-17", "tablet"}},
 			Attributes: map[string]segment.Value{
-				"tier": segment.StringValue("gold"), "points": segment.NumberValue(12.5), "member": segment.BooleanValue(true), "brands": segment.ArrayValue("acme"), "none": {},
+				"tier": segment.StringValue("gold"), "points": segment.NumberValue(12.5), "member": segment.BooleanValue(true), "brands": segment.ArrayValue("acme"),
+				"cart": cart, "none": {},
 			},
 			Push: segment.OptedIn, Email: segment.Unsubscribed, Apps: []string{"Shop", "Club", "Kiosk"}, LastUsedApp: time.Date(2025, 3, 2, 8, 15, 0, 0, time.UTC),
 		},
