@@ -18,8 +18,8 @@ const surprise = 0.025
 // or more, or as few or fewer, with a probability of at most 2.5 %. If all were looked up, the two limits are the same.
 //
 // For the members of several kinds the samples of the kinds, cut to one rate, are taken as one, and the limits are those of a sample that was drawn
-// with replacement, or one hit of the sample away from what was found if those are closer. They are somewhat wider than they would have to be, and never too
-// narrow: a sample in proportion does not stray further than one with replacement.
+// with replacement, or one hit of the sample away from what was found if those are closer. They are somewhat wider than they would have to be, and
+// never too narrow: a sample in proportion does not stray further than one with replacement.
 type Portion struct {
 	Of        int // the members it is a part of
 	Sampled   int // how many of them were looked up
@@ -131,16 +131,16 @@ func leastOf(parts []part) int {
 	}
 }
 
-// leastPooled is leastOf for kinds that are guessed at, by one sample made of theirs. That it is below the truth in all but 2.5 of 100 samples is proven
-// as follows.
+// leastPooled is leastOf for kinds that are guessed at, by one sample made of theirs. That it is below the truth in all but 2.5 of 100 samples is
+// proven as follows.
 //
-// The hits of one kind, drawn without replacement, are distributed as a sum of independent trials, as many as were drawn, each with a probability of its
-// own: the generating function of the hypergeometric distribution has real zeros alone (Vatutin and Mikhailov 1982). The kinds are drawn
-// independently, so all hits together are such a sum too: of n trials, with a mean that is not known. Hoeffding (1956, theorem 4) compares all sums of n
-// trials with one mean: where h is the mean plus 1 or more, h hits or more are the most probable if the trials are all alike. So h hits rule out a mean
-// that is at most h - 1 and for which trials all alike have h hits or more with a probability of at most 2.5 %. The least mean that is left is the limit
-// of Clopper and Pearson or h - 1, whichever is smaller. Both grow with h, so the mean is below it for large numbers of hits alone, from some h on, and
-// those have a probability of at most 2.5 % together.
+// The hits of one kind, drawn without replacement, are distributed as a sum of independent trials, as many as were drawn, each with a probability of
+// its own: the generating function of the hypergeometric distribution has real zeros alone (Vatutin and Mikhailov 1982). The kinds are drawn
+// independently, so all hits together are such a sum too: of n trials, with a mean that is not known. Hoeffding (1956, theorem 4) compares all sums
+// of n trials with one mean: where h is the mean plus 1 or more, h hits or more are the most probable if the trials are all alike. So h hits rule out
+// a mean that is at most h - 1 and for which trials all alike have h hits or more with a probability of at most 2.5 %. The least mean that is left is
+// the limit of Clopper and Pearson or h - 1, whichever is smaller. Both grow with h, so the mean is below it for large numbers of hits alone, from
+// some h on, and those have a probability of at most 2.5 % together.
 //
 // Nothing in that asks for one rate; the tests add up the exact probabilities of all samples besides, for small numbers.
 func leastPooled(parts []part) int {

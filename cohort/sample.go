@@ -19,8 +19,8 @@ const (
 	minSample     = 10
 	maxSample     = 100_000
 
-	// What the endpoint that exports users by ids is documented to take: 50 external IDs and aliases in a request, or one device, at 40 requests a second
-	// where the fields are named.
+	// What the endpoint that exports users by ids is documented to take: 50 external IDs and aliases in a request, or one device, at 40 requests a
+	// second where the fields are named.
 	lookupsPerRequest = 50
 	lookupsPerSecond  = 40
 )

@@ -38,7 +38,8 @@ func writable(t time.Time) time.Time {
 }
 
 // parseTime reads a point in time as ISO-8601 writes it: date, time, a fraction or none, and an offset as Z, +hh:mm or +hhmm. A text without an
-// offset is no point in time. Package time alone would take more than that, such as a comma before the fraction, and an offset of 24 hours or 60 minutes.
+// offset is no point in time. Package time alone would take more than that, such as a comma before the fraction, and an offset of 24 hours or 60
+// minutes.
 func parseTime(s string) (time.Time, bool) {
 	const seconds = "dddd-dd-ddTdd:dd:dd"
 	if len(s) <= len(seconds) || !shaped(s[:len(seconds)], seconds) {

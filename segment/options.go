@@ -53,13 +53,14 @@ func (o semanticsOption) applyAudience(c *audienceConfig) { c.choose(o.s) }
 // WithSemantics sets how the points are read that are undocumented. It is given at most once. Default: the zero value of [Semantics].
 func WithSemantics(s Semantics) CommonOption { return semanticsOption{s} }
 
-// WithDoesNotEqual spells the inequality of booleans does_not_equal, as older texts of Braze do. Default: not_equal. What was parsed keeps its spelling.
+// WithDoesNotEqual spells the inequality of booleans does_not_equal, as older texts of Braze do. Default: not_equal. What was parsed keeps its
+// spelling.
 func WithDoesNotEqual() AudienceOption {
 	return audienceOptionFunc(func(c *audienceConfig) { c.spelling = spellingOlder })
 }
 
-// Exclude adds an exclusion group: whoever it matches is not in the segment, whatever else matches. The group is one filter, or several joined by one And
-// or one Or. The option may be given several times; any of the groups excludes.
+// Exclude adds an exclusion group: whoever it matches is not in the segment, whatever else matches. The group is one filter, or several joined by one
+// And or one Or. The option may be given several times; any of the groups excludes.
 func Exclude(group Filter) Option {
 	return optionFunc(func(c *segmentConfig) { c.exclusions = append(c.exclusions, group.node()) })
 }
@@ -80,7 +81,7 @@ func OnApps(names ...string) Option {
 	})
 }
 
-// OnNoApps asks for users who never had a session in any app.
+// OnNoApps asks for users who never had a session in any app, which is how this package reads the dashboard's "no apps".
 func OnNoApps() Option { return optionFunc(func(c *segmentConfig) { c.none = true }) }
 
 func (c *commonConfig) choose(s Semantics) {

@@ -1,7 +1,7 @@
 package segment
 
-// Semantics are the points in which the dashboard and the REST API may differ, or of which nothing is documented. The zero value reads both by what is
-// documented of the dashboard. What is settled needs no field: see the package's documentation.
+// Semantics are the points in which the dashboard and the REST API may differ, or of which nothing is documented. The zero value reads both by what
+// is documented of the dashboard. What is settled needs no field: see the package's documentation.
 type Semantics struct {
 	// Missing is whether "does not equal" and "includes none of" match a profile without the attribute.
 	Missing Missing

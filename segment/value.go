@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// A Value is the value of one custom attribute: a small struct that holds no pointer but that of a string, since a profile has many and each match looks
-// at several. The zero value is null. It does not show what it holds when it is printed or logged; encoding it as JSON does.
+// A Value is the value of one custom attribute: a small struct that holds no pointer but that of a string, since a profile has many and each match
+// looks at several. The zero value is null. It does not show what it holds when it is printed or logged; encoding it as JSON does.
 type Value struct {
 	kind  valueKind
 	nanos int32  // of a time
@@ -160,7 +160,7 @@ func (v Value) MarshalJSON() ([]byte, error) {
 	}
 }
 
-// UnmarshalJSON reads what MarshalJSON writes. A string that is a date and a time in ISO-8601, with its offset, becomes a time, as Braze detects data types.
+// UnmarshalJSON reads what MarshalJSON writes. A string that is a date and a time in ISO-8601, with its offset, becomes a time.
 // An object, or an array of anything but strings, is kept as it is: there is a value then, but no filter looks into it.
 func (v *Value) UnmarshalJSON(data []byte) error {
 	data = bytes.TrimSpace(data)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -103,6 +104,17 @@ func TestExportedUsers(t *testing.T) {
 	}
 	if diff := cmp.Diff(values(t, full), values(t, string(text))); diff != "" {
 		t.Errorf("JSON (-want +got):\n%s", diff)
+	}
+}
+
+// TestUserUnreadable has users whose identifiers would be quoted by encoding/json.
+func TestUserUnreadable(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{`{"external_id":481}`, `{"braze_id":481e999}`, `{"user_aliases":[481]}`, `{"devices":[{"device_id":481}]}`, `[481]`, `481`} {
+		var u rest.User
+		if err := json.Unmarshal([]byte(text), &u); err == nil || strings.Contains(err.Error(), "481") || !strings.HasPrefix(err.Error(), "rest: parse user: ") {
+			t.Errorf("%s: error %v", text, err)
+		}
 	}
 }
 
