@@ -18,8 +18,8 @@ const surprise = 0.025
 // or more, or as few or fewer, with a probability of at most 2.5 %. If all were looked up, the two limits are the same.
 //
 // For the members of several kinds the samples of the kinds, cut to one rate, are taken as one, and the limits are those of a sample that was drawn
-// with replacement, or one hit of the sample away from what was found if those are closer. They are somewhat wider than they would have to be, and
-// never too narrow: a sample in proportion does not stray further than one with replacement.
+// with replacement, but at least one hit of the sample away from what was found. They are somewhat wider than they would have to be, and proven all
+// the same (Hoeffding 1956): a sample in proportion does not stray so far more often than one with replacement.
 type Portion struct {
 	Of        int // the members it is a part of
 	Sampled   int // how many of them were looked up
