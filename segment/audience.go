@@ -74,6 +74,25 @@ func (a ConnectedAudience) MarshalJSON() ([]byte, error) {
 	return slices.Clone(a.json), nil
 }
 
+// MarshalJSON returns the filter as [NewConnectedAudience] makes it into an audience without options, and fails as that does: an empty object in
+// place of an audience would be a message to everyone.
+func (f Filter) MarshalJSON() ([]byte, error) {
+	a, err := NewConnectedAudience(f)
+	if err != nil {
+		return nil, err
+	}
+	return a.json, nil
+}
+
+// MarshalJSON returns the segment as [Segment.ConnectedAudience] makes it into an audience without options, and fails as that does.
+func (s Segment) MarshalJSON() ([]byte, error) {
+	a, err := s.ConnectedAudience()
+	if err != nil {
+		return nil, err
+	}
+	return a.json, nil
+}
+
 // UnmarshalJSON sets the audience, which nobody else may use yet, to what [ParseConnectedAudience] reads without options.
 func (a *ConnectedAudience) UnmarshalJSON(data []byte) error {
 	parsed, err := ParseConnectedAudience(data)

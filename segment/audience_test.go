@@ -281,6 +281,28 @@ func TestSyntaxError(t *testing.T) {
 	}
 }
 
+// TestFilterJSON has filters and segments where an audience belongs, which must not come out as an empty object.
+func TestFilterJSON(t *testing.T) {
+	t.Parallel()
+	f := segment.StringAttribute("tier").Equals("gold", "silver")
+	want, err := json.Marshal(newAudience(t, f))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range []any{f, &f, newSegment(t, f), *newSegment(t, f)} {
+		if got, err := json.Marshal(v); err != nil || string(got) != string(want) {
+			t.Errorf("a %T is encoded as %s (%v), want %s", v, got, err, want)
+		}
+	}
+	sale := segment.Cohort("Tinyclues").Includes("Spring sale")
+	for _, v := range []any{sale, newSegment(t, sale), newSegment(t, f, segment.OnNoApps())} {
+		got, err := json.Marshal(v)
+		if _, ok := errors.AsType[*segment.UncarriableError](err); !ok {
+			t.Errorf("a %T is encoded as %s (%v)", v, got, err)
+		}
+	}
+}
+
 // FuzzParseConnectedAudience checks that whatever is taken comes out as it went in, and that nothing panics.
 func FuzzParseConnectedAudience(f *testing.F) {
 	for _, text := range documented {

@@ -239,6 +239,8 @@ func TestZeroValues(t *testing.T) {
 		"audience funnel":  func() error { _, err := a.Funnel(none, noon()); return err },
 		"audience JSON":    func() error { _, err := json.Marshal(a); return err },
 		"audience filter":  func() error { return a.Filter().Validate() },
+		"filter JSON":      func() error { _, err := json.Marshal(segment.Filter{}); return err },
+		"segment JSON":     func() error { _, err := json.Marshal(s); return err },
 	} {
 		if err := try(); err == nil || !strings.Contains(err.Error(), "is the zero Filter") {
 			t.Errorf("%s: error %v", name, err)
