@@ -35,7 +35,8 @@ type VerifyFunc func(ctx context.Context, key ImportKey) error
 // no import key, so nothing is tried.
 //
 // A Ring is safe for concurrent use, starts no goroutine, waits for nothing but the function given to Promote, and holds no lock meanwhile. It
-// shows fingerprints when it is printed, and writes no secret anywhere. Make one with [NewRing] or [RestoreRing]; it must not be copied.
+// shows fingerprints when it is printed, and writes no secret anywhere. Make one with [NewRing] or [RestoreRing]: the zero
+// Ring has no key and panics. It must not be copied.
 type Ring struct {
 	observers []func(Transition)
 
