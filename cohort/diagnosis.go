@@ -1,6 +1,7 @@
 package cohort
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,8 +19,8 @@ type Diagnosis struct {
 	Name string
 	// Workspace and Partner are where it was looked for, Partner being what the dashboard calls it.
 	Workspace, Partner string
-	// Findings are the cohorts that the name may mean, the likeliest first.
-	Findings []Finding
+	// Candidates are the cohorts that the name may mean, the likeliest first.
+	Candidates []Candidate
 	// Recorded is how many cohorts of the workspace the ledger knows.
 	Recorded int
 	// Damaged are entries of the ledger that cannot be read, of whatever workspace. Any of them may be the one looked for.
@@ -29,7 +30,7 @@ type Diagnosis struct {
 // Relation says how a name that somebody looks for and a cohort belong together.
 type Relation uint8
 
-// The relations, the closest first.
+// The relations, the likeliest first.
 const (
 	SameName    Relation = iota + 1 // the cohort was last sent this name
 	FormerName                      // the cohort had this name before it was renamed
@@ -37,8 +38,24 @@ const (
 	SameID                          // it is the id of the cohort
 )
 
-// Finding is a cohort that a name may mean.
-type Finding struct {
+// String returns the relation in words: "same name", "former name", "similar name" or "same id".
+func (r Relation) String() string {
+	switch r {
+	case SameName:
+		return "same name"
+	case FormerName:
+		return "former name"
+	case SimilarName:
+		return "similar name"
+	case SameID:
+		return "same id"
+	default:
+		return "invalid relation"
+	}
+}
+
+// Candidate is a cohort that a name may mean.
+type Candidate struct {
 	// CohortID is the partner's own name for the cohort.
 	CohortID string
 	// Relation says why it was found.
@@ -70,7 +87,7 @@ type Finding struct {
 // cohort. It finds the cohorts of the Importer's endpoint, partner and workspace that were last sent this name, those that had it before, those whose
 // name is nearly the same, and the one whose id it is. It makes no request and writes nothing.
 //
-// A name that nobody was sent is no error: the Diagnosis has no Findings then and says what to check. Nor is a run that has the cohort: its members
+// A name that nobody was sent is no error: the Diagnosis has no Candidates then and says what to check. Nor is a run that has the cohort: its members
 // are not counted then. To count members Troubleshoot holds the lease on their cohort, so that a run on it fails meanwhile: about a second for ten
 // million of them.
 //
@@ -96,22 +113,22 @@ func (s *Syncer) Troubleshoot(ctx context.Context, name string) (Diagnosis, erro
 		}
 		d.Recorded++
 		if r := relationOf(name, e); r != 0 {
-			d.Findings = append(d.Findings, s.finding(r, e))
+			d.Candidates = append(d.Candidates, s.candidate(r, e))
 		}
 	}
-	slices.SortStableFunc(d.Findings, func(a, b Finding) int { return int(a.Relation) - int(b.Relation) })
+	slices.SortStableFunc(d.Candidates, func(a, b Candidate) int { return cmp.Compare(a.Relation, b.Relation) })
 	same := 0
-	for i := range d.Findings {
-		f := &d.Findings[i]
-		if err := s.countMembers(ctx, f); err != nil {
+	for i := range d.Candidates {
+		c := &d.Candidates[i]
+		if err := s.countMembers(ctx, c); err != nil {
 			return fail(err)
 		}
-		if f.Relation == SameName {
+		if c.Relation == SameName {
 			same++
 		}
 	}
-	for i := range d.Findings {
-		d.Findings[i].advise(same)
+	for i := range d.Candidates {
+		d.Candidates[i].advise(same)
 	}
 	return d, nil
 }
@@ -143,40 +160,40 @@ func normal(name string) string {
 	}, name)
 }
 
-// finding tells what the header of an entry says.
-func (s *Syncer) finding(r Relation, e ledger.Entry) Finding {
+// candidate tells what the header of an entry says.
+func (s *Syncer) candidate(r Relation, e ledger.Entry) Candidate {
 	h := e.Header
-	f := Finding{
+	c := Candidate{
 		CohortID: e.Key.CohortID, Relation: r, Name: h.Name, Naming: h.Naming, FormerName: h.FormerName,
 		CreatedAt: h.CreatedAt, NamedAt: h.NamedAt, Retired: h.Retired,
 	}
 	from, to := slices.Min(h.Sent[:]), slices.Max(h.Sent[:])
 	if from != 0 {
-		f.SentFrom = time.Unix(from, 0).UTC()
+		c.SentFrom = time.Unix(from, 0).UTC()
 	}
 	if to != 0 {
-		f.SentTo = time.Unix(to, 0).UTC()
+		c.SentTo = time.Unix(to, 0).UTC()
 	}
 	if h.Naming == ledger.Named {
-		f.Filter = Report{Name: h.Name, Partner: s.partner}.Filter()
+		c.Filter = Report{Name: h.Name, Partner: s.partner}.Filter()
 	}
-	return f
+	return c
 }
 
-// countMembers counts the members of a finding, if nobody else has its cohort.
-func (s *Syncer) countMembers(ctx context.Context, f *Finding) error {
-	for m, err := range ledger.Members(ctx, s.state, s.key(f.CohortID)) {
+// countMembers counts the members of a candidate, if nobody else has its cohort.
+func (s *Syncer) countMembers(ctx context.Context, c *Candidate) error {
+	for m, err := range ledger.Members(ctx, s.state, s.key(c.CohortID)) {
 		_, held := errors.AsType[*ledger.HeldError](err)
 		_, damaged := errors.AsType[*ledger.DamagedError](err)
 		if held || damaged {
-			f.Members, f.InDoubt, f.Uncounted = 0, 0, err
+			c.Members, c.InDoubt, c.Uncounted = 0, 0, err
 			return nil
 		}
 		if err != nil {
 			return readError(err)
 		}
-		if f.Members++; m.State != ledger.In {
-			f.InDoubt++
+		if c.Members++; m.State != ledger.In {
+			c.InDoubt++
 		}
 	}
 	if err := contextError(ctx); err != nil {
@@ -186,35 +203,35 @@ func (s *Syncer) countMembers(ctx context.Context, f *Finding) error {
 }
 
 // advise fills in what to do. Same is how many cohorts have the name that was looked for.
-func (f *Finding) advise(same int) {
+func (c *Candidate) advise(same int) {
 	next := func(when bool, format string, args ...any) {
 		if when {
-			f.Next = append(f.Next, fmt.Sprintf(format, args...))
+			c.Next = append(c.Next, fmt.Sprintf(format, args...))
 		}
 	}
-	named := f.Naming == ledger.Named
-	next(f.Relation == FormerName && named, "it was renamed: look for %q", f.Name)
-	next(f.Relation == SimilarName && named, "the dashboard shows names as they were sent: look for %q", f.Name)
-	next(f.Relation == SameID && named, "this is its id, and the dashboard shows its name: look for %q", f.Name)
-	next(f.Naming == ledger.Unnamed, "it has no name yet, and the dashboard shows names alone: run Sync, which names it")
-	next(f.Naming == ledger.NamingUnknown, "nobody knows whether its name arrived: run Sync again, which repeats it")
-	next(f.Naming == ledger.NamingUnknown && f.FormerName != "", "until then the dashboard may show it as %q", f.FormerName)
-	next(f.Relation == SameName && same > 1,
+	named := c.Naming == ledger.Named
+	next(c.Relation == FormerName && named, "it was renamed: look for %q", c.Name)
+	next(c.Relation == SimilarName && named, "the dashboard shows names as they were sent: look for %q", c.Name)
+	next(c.Relation == SameID && named, "this is its id, and the dashboard shows its name: look for %q", c.Name)
+	next(c.Naming == ledger.Unnamed, "it has no name yet, and the dashboard shows names alone: run Sync, which names it")
+	next(c.Naming == ledger.NamingUnknown, "nobody knows whether its name arrived: run Sync again, which repeats it")
+	next(c.Naming == ledger.NamingUnknown && c.FormerName != "", "until then the dashboard may show it as %q", c.FormerName)
+	next(c.Relation == SameName && same > 1,
 		"%d cohorts of the workspace have this name: give each its own, since the dashboard's filter shows names alone", same)
-	next(f.Uncounted != nil, "its members are not counted: %v", f.Uncounted)
-	next(f.Retired, "it was drained and is retired, so nobody is in it: fill a cohort with another id")
-	next(!f.Retired && f.Uncounted == nil && f.Members == 0, "it has no members: look at the report of its last Sync")
-	next(f.InDoubt > 0, "members are in doubt: the next Sync settles whether they are in the cohort")
-	next(named && f.Relation == SameName, "not in the drop-down: check the filter of the right partner, and the workspace that the import key belongs to")
-	next(!f.Retired && f.Members > 0, "smaller than the audience: EstimateMatches tells how many members would match, and why the others would not")
+	next(c.Uncounted != nil, "its members are not counted: %v", c.Uncounted)
+	next(c.Retired, "it was drained and is retired, so nobody is in it: fill a cohort with another id")
+	next(!c.Retired && c.Uncounted == nil && c.Members == 0, "it has no members: look at the report of its last Sync")
+	next(c.InDoubt > 0, "members are in doubt: the next Sync settles whether they are in the cohort")
+	next(named && c.Relation == SameName, "not in the drop-down: check the filter of the right partner, and the workspace that the import key belongs to")
+	next(!c.Retired && c.Members > 0, "smaller than the audience: EstimateMatches tells how many members would match, and why the others would not")
 }
 
-// String returns the diagnosis in words: a line that sums it up, and for each finding what the ledger records and what to do next.
+// String returns the diagnosis in words: a line that sums it up, and for each candidate what the ledger records and what to do next.
 func (d Diagnosis) String() string {
 	var b strings.Builder
 	same := 0
-	for _, f := range d.Findings {
-		if f.Relation == SameName {
+	for _, c := range d.Candidates {
+		if c.Relation == SameName {
 			same++
 		}
 	}
@@ -226,12 +243,12 @@ func (d Diagnosis) String() string {
 	default:
 		fmt.Fprintf(&b, "%d cohorts of workspace %q have the name %q", same, d.Workspace, d.Name)
 	}
-	if len(d.Findings) == 0 {
+	if len(d.Candidates) == 0 {
 		fmt.Fprintf(&b, "\n  next: check the name as it was last sent, the workspace, the partner (%s) and the ledger; "+
 			"a name that was sent without a ledger is not recorded", d.Partner)
 	}
-	for _, f := range d.Findings {
-		b.WriteString("\n" + f.String())
+	for _, c := range d.Candidates {
+		b.WriteString("\n" + c.String())
 	}
 	for _, damaged := range d.Damaged {
 		fmt.Fprintf(&b, "\nan entry cannot be read, and may be the one: %v", damaged)
@@ -239,40 +256,40 @@ func (d Diagnosis) String() string {
 	return b.String()
 }
 
-// String returns the finding in words, a line for each thing.
-func (f Finding) String() string {
+// String returns the candidate in words, a line for each thing.
+func (c Candidate) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "cohort %q", f.CohortID)
-	switch f.Naming {
+	fmt.Fprintf(&b, "cohort %q", c.CohortID)
+	switch c.Naming {
 	case ledger.Named:
-		fmt.Fprintf(&b, ", named %q%s", f.Name, on(" on ", f.NamedAt))
+		fmt.Fprintf(&b, ", named %q%s", c.Name, on(" on ", c.NamedAt))
 	case ledger.NamingUnknown:
-		fmt.Fprintf(&b, ", perhaps named %q", f.Name)
+		fmt.Fprintf(&b, ", perhaps named %q", c.Name)
 	default:
 		b.WriteString(", not named")
 	}
-	if f.FormerName != "" {
-		fmt.Fprintf(&b, ", before that %q", f.FormerName)
+	if c.FormerName != "" {
+		fmt.Fprintf(&b, ", before that %q", c.FormerName)
 	}
-	if f.Retired {
+	if c.Retired {
 		b.WriteString(", retired")
 	}
-	if f.Uncounted == nil {
-		b.WriteString("; " + plural(f.Members, "member"))
-		if f.InDoubt > 0 {
-			fmt.Fprintf(&b, ", %d of them in doubt", f.InDoubt)
+	if c.Uncounted == nil {
+		b.WriteString("; " + plural(c.Members, "member"))
+		if c.InDoubt > 0 {
+			fmt.Fprintf(&b, ", %d of them in doubt", c.InDoubt)
 		}
 	}
-	if f.SentFrom.Equal(f.SentTo) {
-		b.WriteString(on("; last sent as a whole on ", f.SentTo))
+	if c.SentFrom.Equal(c.SentTo) {
+		b.WriteString(on("; last sent as a whole on ", c.SentTo))
 	} else {
-		b.WriteString(on("; sent again bit by bit, last on ", f.SentTo))
+		b.WriteString(on("; sent again bit by bit, last on ", c.SentTo))
 	}
-	b.WriteString(on("; created on ", f.CreatedAt))
-	if f.Filter != "" {
-		b.WriteString("\n  segment: " + f.Filter)
+	b.WriteString(on("; created on ", c.CreatedAt))
+	if c.Filter != "" {
+		b.WriteString("\n  segment: " + c.Filter)
 	}
-	for _, next := range f.Next {
+	for _, next := range c.Next {
 		b.WriteString("\n  next: " + next)
 	}
 	return b.String()

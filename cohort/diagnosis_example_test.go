@@ -27,9 +27,9 @@ func ExampleSyncer_Troubleshoot() {
 	}
 
 	diagnosis, err := syncer.Troubleshoot(ctx, "Spring sale")
-	for _, f := range diagnosis.Findings { // to print the diagnosis itself shows the times too
-		fmt.Println(f.CohortID, "has", f.Members, "members; segment:", f.Filter)
-		for _, next := range f.Next {
+	for _, c := range diagnosis.Candidates { // to print the diagnosis itself shows the times too
+		fmt.Println(c.CohortID, "has", c.Members, "members; segment:", c.Filter)
+		for _, next := range c.Next {
 			fmt.Println("next:", next)
 		}
 	}

@@ -3,6 +3,7 @@ package cohort_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"strings"
 	"testing"
@@ -153,34 +154,34 @@ func TestTroubleshootNames(t *testing.T) {
 				t.Fatalf("%q: %v", name, err)
 			}
 		}
-		expect := func(look string, want cohort.Finding) {
+		expect := func(look string, want cohort.Candidate) {
 			t.Helper()
 			want.CohortID, want.Members, want.CreatedAt, want.SentFrom, want.SentTo = campaign, 2, begin, begin, begin
 			d, err := syncer.Troubleshoot(t.Context(), look)
-			if err != nil || len(d.Findings) != 1 {
+			if err != nil || len(d.Candidates) != 1 {
 				t.Fatalf("%q: %v, %v", look, d, err)
 			}
-			if diff := cmp.Diff(want, d.Findings[0], cmpopts.IgnoreFields(cohort.Finding{}, "Next", "Filter")); diff != "" {
+			if diff := cmp.Diff(want, d.Candidates[0], cmpopts.IgnoreFields(cohort.Candidate{}, "Next", "Filter")); diff != "" {
 				t.Errorf("%q (-want +got):\n%s", look, diff)
 			}
 		}
 		name("A", true)
-		expect("A", cohort.Finding{Relation: cohort.SameName, Name: "A", Naming: ledger.Named, NamedAt: begin})
+		expect("A", cohort.Candidate{Relation: cohort.SameName, Name: "A", Naming: ledger.Named, NamedAt: begin})
 		time.Sleep(time.Hour)
 		name("B", false)
-		expect("B", cohort.Finding{Relation: cohort.SameName, Name: "B", Naming: ledger.NamingUnknown, FormerName: "A"})
-		expect("A", cohort.Finding{Relation: cohort.FormerName, Name: "B", Naming: ledger.NamingUnknown, FormerName: "A"})
+		expect("B", cohort.Candidate{Relation: cohort.SameName, Name: "B", Naming: ledger.NamingUnknown, FormerName: "A"})
+		expect("A", cohort.Candidate{Relation: cohort.FormerName, Name: "B", Naming: ledger.NamingUnknown, FormerName: "A"})
 		name("C", true) // B was never acknowledged
 		at := now()
-		expect("A", cohort.Finding{Relation: cohort.FormerName, Name: "C", Naming: ledger.Named, FormerName: "A", NamedAt: at})
+		expect("A", cohort.Candidate{Relation: cohort.FormerName, Name: "C", Naming: ledger.Named, FormerName: "A", NamedAt: at})
 		name("D", false)
 		name("C", true) // back again: D may have shown meanwhile
 		at = now()
-		expect("D", cohort.Finding{Relation: cohort.FormerName, Name: "C", Naming: ledger.Named, FormerName: "D", NamedAt: at})
+		expect("D", cohort.Candidate{Relation: cohort.FormerName, Name: "C", Naming: ledger.Named, FormerName: "D", NamedAt: at})
 		name("E", false)
 		time.Sleep(time.Hour)
 		name("E", true) // repeated
-		expect("C", cohort.Finding{Relation: cohort.FormerName, Name: "E", Naming: ledger.Named, FormerName: "C", NamedAt: now()})
+		expect("C", cohort.Candidate{Relation: cohort.FormerName, Name: "E", Naming: ledger.Named, FormerName: "C", NamedAt: now()})
 	})
 }
 
@@ -245,11 +246,20 @@ func TestTroubleshootInTrouble(t *testing.T) {
 					t.Errorf("%q does not say %q", d, want)
 				}
 			}
-			for _, f := range d.Findings {
-				if err == nil && (f.Members != 0 || f.Uncounted == nil) {
-					t.Errorf("counted: %+v", f)
+			for _, c := range d.Candidates {
+				if err == nil && (c.Members != 0 || c.Uncounted == nil) {
+					t.Errorf("counted: %+v", c)
 				}
 			}
 		})
+	}
+}
+
+// TestRelationString has a text for each relation, and for what is none.
+func TestRelationString(t *testing.T) {
+	t.Parallel()
+	got := fmt.Sprint(cohort.SameName, ", ", cohort.FormerName, ", ", cohort.SimilarName, ", ", cohort.SameID, ", ", cohort.Relation(0))
+	if want := "same name, former name, similar name, same id, invalid relation"; got != want {
+		t.Errorf("%q, want %q", got, want)
 	}
 }

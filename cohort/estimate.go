@@ -51,7 +51,8 @@ type KindEstimate struct {
 // Errors:
 //   - an [*InvalidError] or [*identity.RulesError] for a bad argument, a [*ledger.HeldError] while another call has the cohort, [ErrUnrecorded],
 //     [ErrRetired], and [ErrNoMembers] if the ledger records nobody: nobody was looked up;
-//   - a [*LookupError] if the Lookup fails or the context ends: what was looked up before tells nothing of the rest, so the Estimate is the zero value.
+//   - a [*LookupError] if the Lookup fails or the context ends: what was looked up before tells nothing of the rest, so the Estimate is the zero
+//     value.
 func (s *Syncer) EstimateMatches(ctx context.Context, cohortID string, lookup Lookup, opts ...EstimateOption) (Estimate, error) {
 	if lookup == nil {
 		return Estimate{}, &InvalidError{Field: "lookup", Problem: "is nil", Next: "give one that finds profiles by the customer's REST key"}

@@ -199,7 +199,7 @@ func TestEstimate(t *testing.T) {
 		{ExternalID: "u-9", DeprecatedExternalIDs: []string{"u-2"}},
 		{Aliases: []identity.Alias{crm("c-1"), {Label: "shop", Name: "c-2"}}, DeviceIDs: []string{"d-3", "d-9"}},
 	}
-	exactly := func(n, of int) cohort.Portion { return cohort.Portion{Of: of, Likely: n, Low: n, High: n} }
+	exactly := func(n, of int) cohort.Portion { return cohort.Portion{Of: of, Sampled: of, Likely: n, Low: n, High: n} }
 	stratum := func(kind identity.Kind, members, inDoubt int) cohort.Stratum {
 		return cohort.Stratum{Kind: kind, Members: members, InDoubt: inDoubt, Sampled: members}
 	}
@@ -334,6 +334,8 @@ func TestEstimateFails(t *testing.T) {
 		{"nil option", campaign, unused, []cohort.EstimateOption{nil}, "leave it out", is[*cohort.InvalidError]},
 		{"small sample", campaign, unused, []cohort.EstimateOption{cohort.SampleSize(9)}, "SampleSize is out of range: 9: use 10 to", is[*cohort.InvalidError]},
 		{"large sample", campaign, unused, []cohort.EstimateOption{cohort.SampleSize(100_001)}, "SampleSize is out of range: 100001", is[*cohort.InvalidError]},
+		{"sample twice", campaign, unused, []cohort.EstimateOption{cohort.SampleSize(1000), cohort.SampleSize(1000)}, "SampleSize is given twice", is[*cohort.InvalidError]},
+		{"rules twice", campaign, unused, []cohort.EstimateOption{cohort.MatchedBy(identity.Rules{}), cohort.MatchedBy(identity.Rules{})}, "MatchedBy is given twice", is[*cohort.InvalidError]},
 		{"bad rules", campaign, unused, []cohort.EstimateOption{cohort.MatchedBy(identity.Rules{AliasMatch: 9})}, "AliasMatch", is[*identity.RulesError]},
 		{"unrecorded", "camp-0", unused, nil, `cohort: estimate matches of "camp-0": the ledger has no record`, func(err error) bool { return errors.Is(err, cohort.ErrUnrecorded) }},
 		{"drained", "camp-9", unused, nil, "fill a cohort with another id", func(err error) bool { return errors.Is(err, cohort.ErrRetired) }},
@@ -485,5 +487,15 @@ func TestEstimateOfFake(t *testing.T) {
 		if in := s.workspace.CohortSize(s.partner, id); err != nil || in != want || e.Matching.Likely != in || !e.Matching.Exact() {
 			t.Errorf("%v: %v, %v; the fake has %d, want %d", kind, e, err, in, want)
 		}
+	}
+}
+
+// TestEstimateMatchesNoIdentifier has a ledger of somebody else's that yields a member without an identifier.
+func TestEstimateMatchesNoIdentifier(t *testing.T) {
+	t.Parallel()
+	syncer := newStage(t).syncer(t, shelf{{ID: identity.ExternalID(user(1)), State: ledger.In}, {State: ledger.In}})
+	_, err := syncer.PlanEstimate(t.Context(), campaign)
+	if err == nil || !strings.Contains(err.Error(), "read the ledger: a member has no identifier") {
+		t.Errorf("error %v", err)
 	}
 }

@@ -35,7 +35,7 @@ func TestPortionCovers(t *testing.T) {
 			portions := make([]Portion, sampled+1)
 			for hits := range portions {
 				p := partOf(members, sampled, hits).portion()
-				if p.Of != members || p.Low < hits || p.High > members-(sampled-hits) || p.Likely < p.Low || p.Likely > p.High {
+				if p.Of != members || p.Sampled != sampled || p.Exact() != (sampled == members) || p.Low < hits || p.High > members-(sampled-hits) || p.Likely < p.Low || p.Likely > p.High {
 					t.Fatalf("%d of %d sampled, %d hits: %+v", sampled, members, hits, p)
 				}
 				portions[hits] = p
@@ -266,7 +266,8 @@ func TestPortionString(t *testing.T) {
 	}{
 		{Portion{Of: 120_000, Likely: 99_960, Low: 96_123, High: 103_321}, "about 83.3 % (80.1 to 86.2 %) of 120000"},
 		{Portion{Of: 3, Likely: 2, Low: 1, High: 2}, "about 66.7 % (33.3 to 66.7 %) of 3"},
-		{Portion{Of: 120, Likely: 100, Low: 100, High: 100}, "83.3 % of 120"},
+		{Portion{Of: 120, Sampled: 120, Likely: 100, Low: 100, High: 100}, "83.3 % of 120"},
+		{Portion{Of: 1001, Sampled: 1000, Likely: 1001, Low: 1001, High: 1001}, "about 100.0 % (100.0 to 100.0 %) of 1001"},
 		{Portion{Of: 100_000, Likely: 99_999, Low: 99_998, High: 100_000}, "about 100.0 % (99.9 to 100.0 %) of 100000"},
 		{Portion{}, "0.0 % of 0"},
 	} {

@@ -3,6 +3,7 @@ package cohort
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -18,23 +19,24 @@ const (
 	minSample     = 10
 	maxSample     = 100_000
 
-	// What the endpoint that exports users by ids is documented to take: 50 external IDs and aliases in a request, or one device, at 40 requests a second
-	// where the fields are named.
+	// What the endpoint that exports users by ids is documented to take: 50 external IDs and aliases in a request, or one device, at 40 requests a
+	// second where the fields are named.
 	lookupsPerRequest = 50
 	lookupsPerSecond  = 40
 )
 
-// EstimateOption changes how [Syncer.EstimateMatches] works. The order of options does not matter.
+// EstimateOption changes how [Syncer.EstimateMatches] works. The order of options does not matter, and each is given at most once.
 type EstimateOption interface{ applyEstimate(*estimateConfig) error }
 
 type estimateConfig struct {
-	size  int
+	size  int // 0 as long as nobody said
 	rules identity.Rules
+	ruled bool            // MatchedBy was given
 	intN  func(n int) int // draws one of 0 to n-1
 }
 
 func newEstimateConfig(opts []EstimateOption) (estimateConfig, error) {
-	c := estimateConfig{size: defaultSample, intN: rand.IntN}
+	c := estimateConfig{intN: rand.IntN}
 	for _, o := range opts {
 		if o == nil {
 			return c, &InvalidError{Field: "option", Problem: "is nil", Next: "leave it out"}
@@ -43,7 +45,12 @@ func newEstimateConfig(opts []EstimateOption) (estimateConfig, error) {
 			return c, err
 		}
 	}
+	c.size = cmp.Or(c.size, defaultSample)
 	return c, nil
+}
+
+func givenTwice(option string) error {
+	return &InvalidError{Field: option, Problem: "is given twice", Next: "leave one out"}
 }
 
 type estimateOptionFunc func(*estimateConfig) error
@@ -58,6 +65,9 @@ func SampleSize(n int) EstimateOption {
 		if n < minSample || n > maxSample {
 			return &InvalidError{Field: "SampleSize", Problem: fmt.Sprintf("is out of range: %d", n), Next: "use 10 to 100,000"}
 		}
+		if c.size != 0 {
+			return givenTwice("SampleSize")
+		}
 		c.size = n
 		return nil
 	})
@@ -69,7 +79,10 @@ func MatchedBy(rules identity.Rules) EstimateOption {
 		if err := rules.Validate(); err != nil {
 			return err
 		}
-		c.rules = rules
+		if c.ruled {
+			return givenTwice("MatchedBy")
+		}
+		c.rules, c.ruled = rules, true
 		return nil
 	})
 }
@@ -156,7 +169,11 @@ func (t *task) sample(config estimateConfig) (sample, error) {
 		if err != nil {
 			return sample{}, readError(err)
 		}
-		urns[m.ID.Kind()-identity.ExternalIDKind].put(m, config)
+		i := int(m.ID.Kind()) - int(identity.ExternalIDKind)
+		if i < 0 || i >= len(urns) {
+			return sample{}, readError(errors.New("a member has no identifier: the ledger is damaged"))
+		}
+		urns[i].put(m, config)
 	}
 	if err := contextError(t.ctx); err != nil {
 		return sample{}, readError(err)

@@ -35,7 +35,8 @@ type VerifyFunc func(ctx context.Context, key ImportKey) error
 // no import key, so nothing is tried.
 //
 // A Ring is safe for concurrent use, starts no goroutine, waits for nothing but the function given to Promote, and holds no lock meanwhile. It
-// shows fingerprints when it is printed, and writes no secret anywhere. Make one with [NewRing] or [RestoreRing]; it must not be copied.
+// shows fingerprints when it is printed, and writes no secret anywhere. Make one with [NewRing] or [RestoreRing]: the zero
+// Ring has no key and panics. It must not be copied.
 type Ring struct {
 	observers []func(Transition)
 
@@ -60,7 +61,8 @@ type ringEntry struct {
 	marked bool // refused by a text that names the import key, and not accepted since
 }
 
-// NewRing returns a Ring with this active key, which is taken at its word: there is no other. The error is an [*InvalidError] for what cannot be a key.
+// NewRing returns a Ring with this active key, which is taken at its word: there is no other. The error is an [*InvalidError] for what cannot be a
+// key.
 func NewRing(active ImportKey, opts ...RingOption) (*Ring, error) {
 	if err := active.Validate(); err != nil {
 		return nil, err
@@ -128,8 +130,8 @@ func (r *Ring) stage(key ImportKey) error {
 	return nil
 }
 
-// Promote makes the staged key active if verify returns nil for it, and the active one retiring; one that was retiring leaves the ring. If verify fails nothing
-// changes, and the error wraps its own. Without a staged key the error matches [ErrNoStagedKey].
+// Promote makes the staged key active if verify returns nil for it, and the active one retiring; one that was retiring leaves the ring. If verify
+// fails nothing changes, and the error wraps its own. Without a staged key the error matches [ErrNoStagedKey].
 //
 // Whoever must go on although the check of an endpoint is inconclusive passes a function that says so; the old key stays as the retiring one
 // and comes back if the new one does not work.

@@ -19,8 +19,8 @@ type RingSnapshot struct {
 	Keys []RingKey `json:"keys"`
 }
 
-// RestoreRing returns a Ring with the states of a snapshot. A snapshot has no keys, so they come from wherever secrets are kept, all of them and in any
-// order, and are told apart by their fingerprints:
+// RestoreRing returns a Ring with the states of a snapshot. A snapshot has no keys, so they come from wherever secrets are kept, all of them and in
+// any order, and are told apart by their fingerprints:
 //
 //   - The active key must be there. If it is not, the error matches [ErrMissing]; [NewRing] then starts over with a key that is.
 //   - A staged or retiring key that is not there leaves the ring.

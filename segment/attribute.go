@@ -33,6 +33,9 @@ const (
 	MaxDays = 3_652_425
 	// MaxDepth is how many levels of And and Or may lie in each other, so that no input exhausts the stack. A [Segment] has two at most.
 	MaxDepth = 100
+	// MaxFilters is how many filters one may come to: itself, and all that And and Or join in it. One that stands in it several times counts each time,
+	// and one that compares with several values once for each. As JSON so many take more than [MaxAudienceBytes].
+	MaxFilters = 100_000
 )
 
 // attributeNode starts a filter on a custom attribute.
@@ -112,7 +115,8 @@ func StringAttribute(name string) StringFilter { return StringFilter{AttributeFi
 // Equals matches whoever has one of the values, in case and spaces too: "is any of" in the dashboard. It takes 1 to 256 values.
 func (a StringFilter) Equals(values ...string) Filter { return a.filter(equals, values) }
 
-// DoesNotEqual matches whoever has none of the values: "is none of" in the dashboard. It takes 1 to 256 values. See [Semantics] for who has no value at all.
+// DoesNotEqual matches whoever has none of the values: "is none of" in the dashboard. It takes 1 to 256 values. See [Semantics] for who has no value
+// at all.
 func (a StringFilter) DoesNotEqual(values ...string) Filter { return a.filter(notEqual, values) }
 
 func (a StringFilter) filter(op comparison, values []string) Filter {
@@ -123,11 +127,13 @@ func (a StringFilter) filter(op comparison, values []string) Filter {
 
 // MatchesRegex matches whoever has a value in which the regular expression is found, anywhere in it and whatever the case of letters.
 //
-// Braze runs PCRE, which has more than Go does, such as look-ahead and back references. A pattern that Go cannot run is still shown and encoded, only
-// matching it fails, with [ErrCannotEvaluate].
+// Braze's regular expressions are in the style of PCRE, which has more than Go does, such as look-ahead and back references. A pattern that Go cannot
+// run is still shown and encoded, only matching it fails, with [ErrCannotEvaluate]. A few things both run and read in two ways, such as $ where a
+// value ends with a line break.
 func (a StringFilter) MatchesRegex(pattern string) Filter { return a.regex(matchesRegex, pattern) }
 
-// DoesNotMatchRegex matches whoever has a value in which the regular expression is not found. Who has no value is not matched. See [StringFilter.MatchesRegex].
+// DoesNotMatchRegex matches whoever has a value in which the regular expression is not found. Who has no value is not matched. See
+// [StringFilter.MatchesRegex].
 func (a StringFilter) DoesNotMatchRegex(pattern string) Filter {
 	return a.regex(doesNotMatchRegex, pattern)
 }
@@ -156,8 +162,8 @@ func ArrayAttribute(name string) ArrayFilter { return ArrayFilter{AttributeFilte
 // Includes matches whoever has one of the values among the elements: "includes any of" in the dashboard. It takes 1 to 256 values.
 func (a ArrayFilter) Includes(values ...string) Filter { return a.filter(includes, values) }
 
-// DoesNotInclude matches whoever has none of the values among the elements: "includes none of" in the dashboard. It takes 1 to 256 values. See [Semantics]
-// for who has no array at all.
+// DoesNotInclude matches whoever has none of the values among the elements: "includes none of" in the dashboard. It takes 1 to 256 values. See
+// [Semantics] for who has no array at all.
 func (a ArrayFilter) DoesNotInclude(values ...string) Filter { return a.filter(doesNotInclude, values) }
 
 func (a ArrayFilter) filter(op comparison, values []string) Filter {
@@ -194,8 +200,8 @@ func (a NumberFilter) LessThanOrEqualTo(x float64) Filter { return a.filter(less
 
 func (a NumberFilter) filter(op comparison, x float64) Filter {
 	n := attributeNode(kindNumber, op, a.name)
-	n.number = x
-	n.literal = formatNumber(x)
+	n.number = x + 0 // which makes 0 of -0
+	n.literal = formatNumber(n.number)
 	if math.IsNaN(x) || math.IsInf(x, 0) {
 		n.blame("compares with what is not a finite number", "give it a number that JSON can carry")
 	}
@@ -220,7 +226,8 @@ func (a BooleanFilter) filter(op comparison, b bool) Filter {
 	return Filter{n}
 }
 
-// TimeFilter makes filters on a custom attribute that is a time. It comes from [TimeAttribute]. Who has no value is never matched, but by DoesNotExist.
+// TimeFilter makes filters on a custom attribute that is a time. It comes from [TimeAttribute]. Who has no value is never matched, but by
+// DoesNotExist.
 //
 // Days are units of 24 hours, counted from the moment of the match and not from midnight.
 type TimeFilter struct{ AttributeFilter }

@@ -223,13 +223,15 @@ func TestSyntaxError(t *testing.T) {
 		{"half a day", attribute(`,"comparison":"less_than_x_days_ago","value":0.5`), "custom_attribute.value", "is not a whole number of days"},
 		{"days without end", attribute(`,"comparison":"less_than_x_days_ago","value":1e300`), "custom_attribute.value", "is not a whole number of days"},
 		{"time of a number", attribute(`,"comparison":"after","value":1750000000`), "custom_attribute.value", "is not a string"},
-		{"date alone", attribute(`,"comparison":"after","value":"2025-06-01"`), "custom_attribute.value", "is not a time in ISO-8601"},
-		{"time without offset", attribute(`,"comparison":"after","value":"2025-06-01T00:00:00"`), "custom_attribute.value", "is not a time in ISO-8601"},
-		{"time with a short hour", attribute(`,"comparison":"after","value":"2025-06-01T0:00:00Z"`), "custom_attribute.value", "is not a time in ISO-8601"},
-		{"time with a comma", attribute(`,"comparison":"after","value":"2025-06-01T00:00:00,5Z"`), "custom_attribute.value", "is not a time in ISO-8601"},
-		{"time with an empty fraction", attribute(`,"comparison":"after","value":"2025-06-01T00:00:00.Z"`), "custom_attribute.value", "is not a time in ISO-8601"},
-		{"day that is none", attribute(`,"comparison":"before","value":"2025-02-29T00:00:00Z"`), "custom_attribute.value", "is not a time in ISO-8601"},
-		{"offset that is none", attribute(`,"comparison":"before","value":"2025-02-28T00:00:00+00"`), "custom_attribute.value", "is not a time in ISO-8601"},
+		{"date alone", attribute(`,"comparison":"after","value":"2025-06-01"`), "custom_attribute.value", "is not a time in ISO-8601 with an offset"},
+		{"time without offset", attribute(`,"comparison":"after","value":"2025-06-01T00:00:00"`), "custom_attribute.value", "is not a time in ISO-8601 with an offset"},
+		{"time with a short hour", attribute(`,"comparison":"after","value":"2025-06-01T0:00:00Z"`), "custom_attribute.value", "is not a time in ISO-8601 with an offset"},
+		{"time with a comma", attribute(`,"comparison":"after","value":"2025-06-01T00:00:00,5Z"`), "custom_attribute.value", "is not a time in ISO-8601 with an offset"},
+		{"time with an empty fraction", attribute(`,"comparison":"after","value":"2025-06-01T00:00:00.Z"`), "custom_attribute.value", "is not a time in ISO-8601 with an offset"},
+		{"day that is none", attribute(`,"comparison":"before","value":"2025-02-29T00:00:00Z"`), "custom_attribute.value", "is not a time in ISO-8601 with an offset"},
+		{"offset of a day", attribute(`,"comparison":"before","value":"2025-02-28T00:00:00+24:00"`), "custom_attribute.value", "is not a time in ISO-8601 with an offset"},
+		{"offset of 60 minutes", attribute(`,"comparison":"before","value":"2025-02-28T00:00:00-0560"`), "custom_attribute.value", "is not a time in ISO-8601 with an offset"},
+		{"offset that is none", attribute(`,"comparison":"before","value":"2025-02-28T00:00:00+00"`), "custom_attribute.value", "is not a time in ISO-8601 with an offset"},
 		{"half a surrogate pair", attribute(`,"comparison":"equals","value":"\ud83e"`), "custom_attribute.value", "holds half a surrogate pair"},
 		{"the other half", attribute(`,"comparison":"equals","value":"x\udd8a"`), "custom_attribute.value", "holds half a surrogate pair"},
 		{"the first half twice", attribute(`,"comparison":"equals","value":"\ud83e\ud83e\udd8a"`), "custom_attribute.value", "holds half a surrogate pair"},
@@ -240,7 +242,7 @@ func TestSyntaxError(t *testing.T) {
 		{"state with a name", `{"push_subscription_status":{"custom_attribute_name":"x"}}`, "push_subscription_status.custom_attribute_name", "is an unknown key"},
 		{"app used is", `{"last_used_app":{"comparison":"is","value":"2025-01-15T09:30:00Z"}}`, "last_used_app.comparison", "is an unknown comparison"},
 		{"app used days ago", `{"OR":[{"last_used_app":{"comparison":"less_than_x_days_ago","value":1}}]}`, "OR[0].last_used_app.comparison", "is an unknown comparison"},
-		{"app used at no time", `{"last_used_app":{"comparison":"after","value":"soon"}}`, "last_used_app.value", "is not a time in ISO-8601"},
+		{"app used at no time", `{"last_used_app":{"comparison":"after","value":"soon"}}`, "last_used_app.value", "is not a time in ISO-8601 with an offset"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -276,6 +278,28 @@ func TestSyntaxError(t *testing.T) {
 	var zero segment.ConnectedAudience
 	if _, err := json.Marshal(&zero); err == nil {
 		t.Error("the zero audience is encoded")
+	}
+}
+
+// TestFilterJSON has filters and segments where an audience belongs, which must not come out as an empty object.
+func TestFilterJSON(t *testing.T) {
+	t.Parallel()
+	f := segment.StringAttribute("tier").Equals("gold", "silver")
+	want, err := json.Marshal(newAudience(t, f))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range []any{f, &f, newSegment(t, f), *newSegment(t, f)} {
+		if got, err := json.Marshal(v); err != nil || string(got) != string(want) {
+			t.Errorf("a %T is encoded as %s (%v), want %s", v, got, err, want)
+		}
+	}
+	sale := segment.Cohort("Tinyclues").Includes("Spring sale")
+	for _, v := range []any{sale, newSegment(t, sale), newSegment(t, f, segment.OnNoApps())} {
+		got, err := json.Marshal(v)
+		if _, ok := errors.AsType[*segment.UncarriableError](err); !ok {
+			t.Errorf("a %T is encoded as %s (%v)", v, got, err)
+		}
 	}
 }
 

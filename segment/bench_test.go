@@ -29,8 +29,8 @@ func tenLeaves() segment.Filter {
 	)
 }
 
-// ring returns many different profiles, in the form of this package and as encoding/json decodes them. Each filter of tenLeaves takes about five in six, so that most
-// of them have to be evaluated.
+// ring returns many different profiles, in the form of this package and as encoding/json decodes them. Each filter of tenLeaves takes about five in
+// six, so that most of them have to be evaluated.
 func ring(tb testing.TB) ([]segment.Profile, []plainProfile) {
 	tb.Helper()
 	r := random{rand.New(rand.NewPCG(1, 2))}
@@ -122,9 +122,9 @@ func TestMatchAllocates(t *testing.T) { //nolint:paralleltest // what other test
 	}
 }
 
-// BenchmarkMatch matches an audience of ten filters, and does the same with what one would write for it: filter and profile as encoding/json decodes them, a walk
-// that stops as soon as the answer is known, and each regular expression compiled once. They take turns, x-plain is how many times as many profiles a
-// second Match does.
+// BenchmarkMatch matches an audience of ten filters, and does the same with what one would write for it: filter and profile as encoding/json decodes
+// them, a walk that stops as soon as the answer is known, and each regular expression compiled once. They take turns, x-plain is how many times as
+// many profiles a second Match does.
 func BenchmarkMatch(b *testing.B) {
 	profiles, plain := ring(b)
 	audience := newAudience(b, tenLeaves())

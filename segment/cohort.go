@@ -17,8 +17,8 @@ type CohortName struct {
 // CohortFilter makes filters on the cohorts of one partner. It comes from [Cohort].
 type CohortFilter struct{ partner string }
 
-// Cohort filters by the cohorts of a partner. The partner is named as the dashboard does, such as "Tinyclues" or "Treasure Data"; the filter is then called
-// "Tinyclues Cohorts". Partners whose filter does not follow that rule are known.
+// Cohort filters by the cohorts of a partner. The partner is named as the dashboard does, such as "Tinyclues" or "Treasure Data"; the filter is then
+// called "Tinyclues Cohorts". Partners whose filter does not follow that rule are known.
 func Cohort(partner string) CohortFilter { return CohortFilter{partner} }
 
 // String returns the name of the filter in the dashboard: "Tinyclues Cohorts".

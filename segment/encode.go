@@ -74,8 +74,8 @@ func appendText(b []byte, s string) []byte {
 	return append(b, '"')
 }
 
-// carried returns the tree as a Connected Audience carries it: an operator of several values becomes several filters, and the open spelling is settled.
-// Parts that need no change are shared.
+// carried returns the tree as a Connected Audience carries it: an operator of several values becomes several filters, and the open spelling is
+// settled. Parts that need no change are shared.
 func (n *node) carried(older spelling) *node {
 	switch {
 	case n.composite():

@@ -10,8 +10,8 @@ var ErrCannotEvaluate = errors.New("segment: a filter cannot be evaluated")
 
 // FilterError is a filter, or an option, that is wrong in itself.
 type FilterError struct {
-	// Path leads to it: "AND[1].OR[0]" is the first filter of the Or that is the second filter of the And, "Exclude[0].AND[1]" is in the first exclusion group,
-	// "" is the filter itself.
+	// Path leads to it: "AND[1].OR[0]" is the first filter of the Or that is the second filter of the And, "Exclude[0].AND[1]" is in the first exclusion
+	// group, "" is the filter itself.
 	Path    string
 	Filter  string // what it looks at: custom attribute "tier"
 	Problem string // what is wrong with it, as the tail of a sentence

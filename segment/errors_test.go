@@ -29,6 +29,44 @@ func nest(levels int) segment.Filter {
 	return f
 }
 
+// double joins a filter of two values with itself, and the result with itself: it comes to 3 << times - 1 filters.
+func double(times int) segment.Filter {
+	f := segment.StringAttribute("tier").Equals("gold", "silver")
+	for range times {
+		f = segment.Or(f, f)
+	}
+	return f
+}
+
+// TestMaxFilters has filters that are small in memory, and endless for whoever walks them.
+func TestMaxFilters(t *testing.T) {
+	t.Parallel()
+	if err := double(15).Validate(); err != nil {
+		t.Errorf("98,303 filters: %v", err)
+	}
+	for _, times := range []int{16, 40, 99} {
+		f := double(times)
+		want := &segment.FilterError{Filter: "OR", Problem: "comes to more than 100,000 filters", Next: "use fewer; one that is joined several times counts each time"}
+		check := func(err error) {
+			t.Helper()
+			if diff := cmp.Diff(error(want), err); diff != "" {
+				t.Errorf("joined %d times: error (-want +got):\n%s", times, diff)
+			}
+		}
+		check(f.Validate())
+		_, err := segment.New(f)
+		check(err)
+		_, err = segment.NewConnectedAudience(f)
+		check(err)
+		if text := f.String(); text != "filter that comes to more than 100,000 filters" {
+			t.Errorf("joined %d times: the text is %.100q", times, text)
+		}
+		_, err = segment.New(segment.Cohort("Tinyclues").Includes("Spring sale"), segment.Exclude(f))
+		want.Path = "Exclude[0]"
+		check(err)
+	}
+}
+
 // TestFilterError has every fault of a filter, alone and deep in a tree.
 func TestFilterError(t *testing.T) {
 	t.Parallel()
@@ -142,6 +180,10 @@ func TestSegmentErrors(t *testing.T) {
 			segment.FilterError{Path: "OnApps[1]", Filter: "app name", Problem: "must not be empty"}},
 		{"apps and no apps", fine, []segment.Option{segment.OnNoApps(), segment.OnApps("Shop")},
 			segment.FilterError{Path: "OnNoApps", Filter: "app selection", Problem: "contradicts OnApps"}},
+		{"semantics twice", fine, []segment.Option{segment.WithSemantics(segment.Semantics{}), segment.WithSemantics(segment.Semantics{})},
+			segment.FilterError{Path: "WithSemantics", Filter: "option", Problem: "is given twice"}},
+		{"unknown semantics", fine, []segment.Option{segment.WithSemantics(segment.Semantics{NeverUsed: 2})},
+			segment.FilterError{Path: "WithSemantics", Filter: "option", Problem: "has a choice that is not known"}},
 		{"nil option", fine, []segment.Option{segment.OnApps("Shop"), nil}, segment.FilterError{Path: "options[1]", Filter: "option", Problem: "is nil"}},
 	}
 	for _, tt := range tests {
@@ -163,6 +205,14 @@ func TestSegmentErrors(t *testing.T) {
 	newAudience(t, pattern)
 	if _, err := segment.NewConnectedAudience(fine, nil); err == nil {
 		t.Error("a nil option of an audience is taken")
+	}
+	for _, opts := range [][]segment.AudienceOption{
+		{segment.WithSemantics(segment.Semantics{}), segment.WithDoesNotEqual(), segment.WithSemantics(segment.Semantics{})},
+		{segment.WithSemantics(segment.Semantics{Missing: 9})},
+	} {
+		if _, err := segment.NewConnectedAudience(fine, opts...); err == nil {
+			t.Error("semantics of an audience that contradict, or are unknown, are taken")
+		}
 	}
 	if _, err := segment.NewConnectedAudience(segment.Or(slicesOf(segment.StringAttribute("tier").MatchesRegex(strings.Repeat("x", 32_000)), 130)...)); err == nil {
 		t.Error("an audience of more than 4 MB is taken")

@@ -10,8 +10,8 @@ import (
 type Explanation struct {
 	// Matched is what Match says.
 	Matched bool
-	// Findings are those of the choice of apps, unless it is all apps, of the filter, and of each exclusion group, in the order in which they are read. A filter
-	// that joins others comes before them.
+	// Findings are those of the choice of apps, unless it is all apps, of the filter, and of each exclusion group, in the order in which they are read.
+	// A filter that joins others comes before them.
 	Findings []Finding
 }
 

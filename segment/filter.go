@@ -34,6 +34,7 @@ type node struct {
 	cheap      []*node // the children, what costs least to match first
 	sum        int     // of the children's cost
 	levels     int     // of And and Or, this one included
+	joined     int     // see size
 	fault      fault
 }
 
@@ -71,14 +72,25 @@ func join(k kind, filters []Filter) Filter {
 	return Filter{n}
 }
 
-// arrange sets the order in which the children are matched: what decides without a look at an attribute may spare the rest.
+// arrange sets the order in which the children are matched: what decides without a look at an attribute may spare the rest. It adds up what follows
+// from the children.
 func (n *node) arrange() {
 	n.cheap = slices.Clone(n.children)
 	slices.SortStableFunc(n.cheap, func(a, b *node) int { return cmp.Compare(a.cost(), b.cost()) })
-	n.sum = 0
+	const plenty = 1 << 29 // beyond which no sum has to be exact
+	n.sum, n.joined = 0, 1
 	for _, child := range n.children {
-		n.sum += child.cost()
+		n.sum = min(n.sum+child.cost(), plenty)
+		n.joined = min(n.joined+child.size(), plenty)
 	}
+}
+
+// size returns how many filters the node comes to, those that stand in it several times counted each time. See [MaxFilters].
+func (n *node) size() int {
+	if n.composite() {
+		return n.joined
+	}
+	return min(max(1, len(n.values)), MaxValues) // more values are a fault of their own
 }
 
 // cost says roughly, and in no unit, what it costs to match a profile with the node.
@@ -122,8 +134,8 @@ func (n *node) find(picks func(*node) bool) (string, *node) {
 // String returns the filter in the words of the dashboard, on one line. Filters that Or or And joined within another are in parentheses.
 func (f Filter) String() string {
 	n := f.node()
-	if n.levels > MaxDepth {
-		return "filter that nests too deep"
+	if excess := n.excess(); excess.problem != "" {
+		return "filter that " + excess.problem
 	}
 	var b strings.Builder
 	n.write(&b)

@@ -74,15 +74,15 @@ func (f Funnel) line(b *strings.Builder, count int, text string) {
 	fmt.Fprintf(b, "%*d %5.1f %%  %s\n", len(strconv.Itoa(f.Profiles)), count, share, text)
 }
 
-// Funnel counts the profiles of a source that each filter leaves. It ends at the first error of the source, which it returns with the counts so far; an
-// [*EvaluationError] comes before the first profile. The source is ranged over once, and no profile is kept.
+// Funnel counts the profiles of a source that each filter leaves. It ends at the first error of the source, which it returns with the counts so far;
+// an [*EvaluationError] comes before the first profile. The source is ranged over once. It must not yield nil, and no profile is kept.
 func (s *Segment) Funnel(profiles iter.Seq2[*Profile, error], at time.Time) (Funnel, error) {
 	return s.rule.funnel(profiles, at)
 }
 
-// Funnel counts the profiles of a source that each filter leaves. A filter of several levels counts as one where it lies in a group. It ends at the first
-// error of the source, which it returns with the counts so far; an [*EvaluationError] comes before the first profile. The source is ranged over once,
-// and no profile is kept.
+// Funnel counts the profiles of a source that each filter leaves. A filter of several levels counts as one where it lies in a group. It ends at the
+// first error of the source, which it returns with the counts so far; an [*EvaluationError] comes before the first profile. The source is ranged over
+// once. It must not yield nil, and no profile is kept.
 func (a *ConnectedAudience) Funnel(profiles iter.Seq2[*Profile, error], at time.Time) (Funnel, error) {
 	return a.rule.funnel(profiles, at)
 }

@@ -26,6 +26,15 @@ func array(list ...string) segment.Profile { return having(segment.ArrayValue(li
 func null() segment.Profile                { return having(segment.Value{}) }
 func nobody() segment.Profile              { return segment.Profile{} }
 
+// nested has JSON that no filter looks into.
+func nested(text string) segment.Profile {
+	var v segment.Value
+	if err := v.UnmarshalJSON([]byte(text)); err != nil {
+		panic(err)
+	}
+	return having(v)
+}
+
 func newSegment(tb testing.TB, f segment.Filter, opts ...segment.Option) *segment.Segment {
 	tb.Helper()
 	s, err := segment.New(f, opts...)

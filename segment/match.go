@@ -115,7 +115,8 @@ func (n *node) judgeSubscription(state Subscription, s Semantics) Reason {
 	return holds(same == (n.comparison == is))
 }
 
-// judgeAttribute compares a custom attribute. A value of another data type matches no comparison, not even a negative one; what is blank has no data type.
+// judgeAttribute compares a custom attribute. A value of another data type matches no comparison, not even a negative one; what is blank has no data
+// type.
 func (n *node) judgeAttribute(v *Value, at instant, s Semantics) Reason {
 	blank := v.blank(s)
 	if n.kind == kindAttribute {

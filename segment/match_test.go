@@ -42,6 +42,13 @@ func TestMatch(t *testing.T) {
 		profile segment.Profile
 		want    bool
 	}{
+		{"an object exists", str.Exists(), nested(`{"b":"gold"}`), yes},
+		{"an object does not exist", str.DoesNotExist(), nested(`{}`), no},
+		{"string equals on an object", str.Equals("gold"), nested(`{"b":"gold"}`), no},
+		{"string does not equal on an object", str.DoesNotEqual("gold"), nested(`{"b":"gold"}`), no},
+		{"array includes on an array of numbers", arr.Includes("1"), nested(`[1]`), no},
+		{"array does not include on an array of numbers", arr.DoesNotInclude("1"), nested(`[1]`), no},
+		{"an array of numbers exists", arr.Exists(), nested(`[1]`), yes},
 		{"string equals the same", str.Equals("gold"), text("gold"), yes},
 		{"string equals another", str.Equals("gold"), text("silver"), no},
 		{"string equals with another case", str.Equals("gold"), text("Gold"), no},
@@ -333,6 +340,27 @@ func TestSemantics(t *testing.T) {
 				t.Errorf("audience: %v", got)
 			}
 		})
+	}
+}
+
+// TestSemanticsCarried has a segment's own semantics in its audience, unless an option gives others.
+func TestSemanticsCarried(t *testing.T) {
+	t.Parallel()
+	s := newSegment(t, segment.StringAttribute("tier").DoesNotEqual("gold"), segment.WithSemantics(segment.Semantics{Missing: segment.MissingDoesNotMatch}))
+	for _, tt := range []struct {
+		opts []segment.AudienceOption
+		want bool
+	}{
+		{nil, false},
+		{[]segment.AudienceOption{segment.WithSemantics(segment.Semantics{})}, true},
+	} {
+		audience, err := s.ConnectedAudience(tt.opts...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := audience.Match(&segment.Profile{}, noon()); got != tt.want || err != nil {
+			t.Errorf("with %d options: %v (%v), want %v", len(tt.opts), got, err, tt.want)
+		}
 	}
 }
 

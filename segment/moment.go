@@ -19,12 +19,16 @@ func (i instant) before(j instant) bool {
 
 // daysLater returns the instant so many times 24 hours later.
 func (i instant) daysLater(days int) instant {
-	return instant{i.seconds + int64(days)*(24*60*60), i.nanos}
+	return instant{i.seconds + int64(days)*day, i.nanos}
 }
 
-// writable returns the time in a form that ISO-8601 can write, which has offsets of whole minutes and years of four digits; the zero time if there is none.
+// day is what no offset reaches, in seconds.
+const day = 24 * 60 * 60
+
+// writable returns the time in a form that ISO-8601 can write, which has offsets of whole minutes and less than a day, and years of four digits; the
+// zero time if there is none.
 func writable(t time.Time) time.Time {
-	if _, offset := t.Zone(); offset%60 != 0 {
+	if _, offset := t.Zone(); offset%60 != 0 || offset <= -day || offset >= day {
 		t = t.UTC()
 	}
 	if t.Year() < 0 || t.Year() > 9999 {
@@ -34,7 +38,8 @@ func writable(t time.Time) time.Time {
 }
 
 // parseTime reads a point in time as ISO-8601 writes it: date, time, a fraction or none, and an offset as Z, +hh:mm or +hhmm. A text without an
-// offset is no point in time. Package time alone would take more than that, such as a comma before the fraction.
+// offset is no point in time. Package time alone would take more than that, such as a comma before the fraction, and an offset of 24 hours or 60
+// minutes.
 func parseTime(s string) (time.Time, bool) {
 	const seconds = "dddd-dd-ddTdd:dd:dd"
 	if len(s) <= len(seconds) || !shaped(s[:len(seconds)], seconds) {
@@ -53,6 +58,9 @@ func parseTime(s string) (time.Time, bool) {
 		return time.Time{}, false
 	}
 	t, err := time.Parse(layout, s)
+	if _, offset := t.Zone(); offset <= -day || offset >= day || rest != "Z" && rest[len(rest)-2] >= '6' {
+		return time.Time{}, false
+	}
 	return t, err == nil
 }
 

@@ -22,8 +22,8 @@ type user struct {
 	lastUsed   string // a time, or ""
 }
 
-// rulebook evaluates decoded JSON in the plainest way, rule by rule as the documentation has them. It shares nothing with the package but the names of
-// the choices. Tests compare with it, and the benchmark takes it for the usual way.
+// rulebook evaluates decoded JSON in the plainest way, rule by rule as the documentation has them. It shares nothing with the package but the names
+// of the choices. Tests compare with it, and the benchmark takes it for the usual way.
 type rulebook struct {
 	now       time.Time
 	semantics segment.Semantics

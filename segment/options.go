@@ -19,17 +19,22 @@ type CommonOption interface {
 }
 
 type segmentConfig struct {
+	commonConfig
 	exclusions []*node
 	apps       []string
 	specific   bool // OnApps was given
 	none       bool // OnNoApps was given
-	semantics  Semantics
-	invalid    *FilterError
 }
 
 type audienceConfig struct {
-	spelling  spelling
+	commonConfig
+	spelling spelling
+}
+
+type commonConfig struct {
 	semantics Semantics
+	chosen    bool // WithSemantics was given
+	invalid   *FilterError
 }
 
 type optionFunc func(*segmentConfig)
@@ -42,19 +47,20 @@ func (f audienceOptionFunc) applyAudience(c *audienceConfig) { f(c) }
 
 type semanticsOption struct{ s Semantics }
 
-func (o semanticsOption) applySegment(c *segmentConfig)   { c.semantics = o.s }
-func (o semanticsOption) applyAudience(c *audienceConfig) { c.semantics = o.s }
+func (o semanticsOption) applySegment(c *segmentConfig)   { c.choose(o.s) }
+func (o semanticsOption) applyAudience(c *audienceConfig) { c.choose(o.s) }
 
-// WithSemantics sets how the points are read that are undocumented. Default: the zero value of [Semantics].
+// WithSemantics sets how the points are read that are undocumented. It is given at most once. Default: the zero value of [Semantics].
 func WithSemantics(s Semantics) CommonOption { return semanticsOption{s} }
 
-// WithDoesNotEqual spells the inequality of booleans does_not_equal, as older texts of Braze do. Default: not_equal. What was parsed keeps its spelling.
+// WithDoesNotEqual spells the inequality of booleans does_not_equal, as older texts of Braze do. Default: not_equal. What was parsed keeps its
+// spelling.
 func WithDoesNotEqual() AudienceOption {
 	return audienceOptionFunc(func(c *audienceConfig) { c.spelling = spellingOlder })
 }
 
-// Exclude adds an exclusion group: whoever it matches is not in the segment, whatever else matches. The group is one filter, or several joined by one And
-// or one Or. The option may be given several times; any of the groups excludes.
+// Exclude adds an exclusion group: whoever it matches is not in the segment, whatever else matches. The group is one filter, or several joined by one
+// And or one Or. The option may be given several times; any of the groups excludes.
 func Exclude(group Filter) Option {
 	return optionFunc(func(c *segmentConfig) { c.exclusions = append(c.exclusions, group.node()) })
 }
@@ -75,10 +81,20 @@ func OnApps(names ...string) Option {
 	})
 }
 
-// OnNoApps asks for users who never had a session in any app.
+// OnNoApps asks for users who never had a session in any app, which is how this package reads the dashboard's "no apps".
 func OnNoApps() Option { return optionFunc(func(c *segmentConfig) { c.none = true }) }
 
-func (c *segmentConfig) fail(path, what, problem, next string) {
+func (c *commonConfig) choose(s Semantics) {
+	switch {
+	case c.chosen:
+		c.fail("WithSemantics", "option", "is given twice", "put all choices into one Semantics")
+	case !s.known():
+		c.fail("WithSemantics", "option", "has a choice that is not known", "use the constants of package segment")
+	}
+	c.semantics, c.chosen = s, true
+}
+
+func (c *commonConfig) fail(path, what, problem, next string) {
 	if c.invalid == nil {
 		c.invalid = &FilterError{Path: path, Filter: what, Problem: problem, Next: next}
 	}

@@ -258,13 +258,13 @@ func (s scalar) want(path, kind, next string) *SyntaxError {
 }
 
 func (s scalar) readTime(path string, n *node) *SyntaxError {
-	const next = "write it like 2025-06-01T00:00:00Z, with its offset"
+	const next = "write it like 2025-06-01T00:00:00Z"
 	if s.kind != stringKind {
 		return s.want(path, "string", next)
 	}
 	t, ok := parseTime(s.text)
 	if !ok {
-		return &SyntaxError{path, "is not a time in ISO-8601", next}
+		return &SyntaxError{path, "is not a time in ISO-8601 with an offset", next}
 	}
 	n.setTime(t)
 	n.literal = s.text

@@ -72,6 +72,9 @@ func TestValueJSON(t *testing.T) {
 		{segment.TimeValue(time.Time{}), `null`},
 		{segment.TimeValue(at.AddDate(8000, 0, 0)), `null`},
 		{segment.TimeValue(noon().In(time.FixedZone("", 561))), `"2025-06-15T12:00:00Z"`},
+		{segment.TimeValue(noon().In(time.FixedZone("", 24*3600))), `"2025-06-15T12:00:00Z"`},
+		{segment.TimeValue(noon().In(time.FixedZone("", -100*3600))), `"2025-06-15T12:00:00Z"`},
+		{segment.NumberValue(math.Copysign(0, -1)), `0`},
 		{segment.ArrayValue(), `[]`},
 		{segment.ArrayValue(""), `[""]`},
 		{segment.ArrayValue("", strings.Repeat("x", 127), strings.Repeat("y", 128), strings.Repeat("z", 20_000), "é"),
@@ -101,9 +104,20 @@ func TestValueJSON(t *testing.T) {
 			t.Errorf("%s is %v (%v), want %v", in, got, err, want)
 		}
 	}
-	for _, in := range []string{`{"nested":1}`, `[1]`, `[null]`, `[["x"]]`, `1e999`, `["Zq7", 1]`} {
+	for _, in := range []string{`{"nested":{"x":[1,"Zq7"]}}`, `{}`, `[1]`, `[null]`, `[["x"]]`, `["Zq7",1]`} {
+		var v segment.Value
+		err := json.Unmarshal([]byte(" "+in), &v)
+		if got, _ := json.Marshal(v); err != nil || string(got) != in || fmt.Sprint(v) != "other(redacted)" {
+			t.Errorf("%s comes back as %s, a %v (%v)", in, got, v, err)
+		}
+		var again segment.Value
+		if err := json.Unmarshal([]byte(in), &again); err != nil || !again.Equal(v) || again.Equal(segment.StringValue(in)) {
+			t.Errorf("%s does not equal itself alone (%v)", in, err)
+		}
+	}
+	for _, in := range []string{`1e999`, `"Zq7`, `["Zq7"`, `{"Zq7"}`, `Zq7`, `nul`, `tru`} {
 		v := segment.StringValue("kept")
-		err := json.Unmarshal([]byte(in), &v)
+		err := v.UnmarshalJSON([]byte(in))
 		if err == nil || !strings.HasPrefix(err.Error(), "segment: parse attribute: ") || strings.Contains(err.Error(), "Zq7") {
 			t.Errorf("%s: error %v", in, err)
 		}
@@ -129,6 +143,9 @@ func TestValueEqual(t *testing.T) {
 				t.Errorf("value %d equals value %d: %v", i, j, i != j)
 			}
 		}
+	}
+	if !segment.NumberValue(0).Equal(segment.NumberValue(math.Copysign(0, -1))) {
+		t.Error("0 and -0 are not equal")
 	}
 	if !segment.TimeValue(at).Equal(segment.TimeValue(at.In(time.FixedZone("", 3600)))) {
 		t.Error("one instant, written in two ways, is not equal")

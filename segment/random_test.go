@@ -65,7 +65,8 @@ func (r random) texts() ([]string, any) {
 	return list, several
 }
 
-// attributes are the names of the attributes that profiles have, in the order of the cases of leaf: the usual data type of each is the one of its case.
+// attributes are the names of the attributes that profiles have, in the order of the cases of leaf: the usual data type of each is the one of its
+// case.
 var attributes = [...]string{"tier", "tier", "brands", "brands", "points", "member", "renewal"}
 
 func attribute(name, comparison string, value any) object {

@@ -11,8 +11,8 @@ import (
 // concurrent use, and its zero value invalid.
 type Segment struct{ rule rule }
 
-// New returns the segment of a filter. As in the dashboard, filters lie in groups: joined by And or Or within a group, and groups joined by And or Or, so at
-// most two levels. The error is a [*FilterError].
+// New returns the segment of a filter. As in the dashboard, filters lie in groups: joined by And or Or within a group, and groups joined by And or
+// Or, so at most two levels. The error is a [*FilterError].
 func New(filter Filter, opts ...Option) (*Segment, error) {
 	var c segmentConfig
 	for i, o := range opts {
@@ -47,14 +47,15 @@ func New(filter Filter, opts ...Option) (*Segment, error) {
 	return s, nil
 }
 
-// Match reports whether the profile is in the segment at that time; it must not be nil. It does not allocate. The error is an [*EvaluationError], the same for every profile.
+// Match reports whether the profile is in the segment at that time; it must not be nil. It does not allocate. The error is an [*EvaluationError], the
+// same for every profile, or a [*FilterError] for the zero Segment.
 func (s *Segment) Match(p *Profile, at time.Time) (bool, error) { return s.rule.match(p, at) }
 
 // Filter returns the filter of the segment, without its exclusion groups.
 func (s *Segment) Filter() Filter { return Filter{s.rule.root} }
 
-// Memberships returns the names of the segments that this one asks about, sorted, each once: those that must be evaluated before it. The dashboard allows no
-// segment here that has such a filter itself.
+// Memberships returns the names of the segments that this one asks about, sorted, each once: those that must be evaluated before it. The dashboard
+// allows no segment here that has such a filter itself.
 func (s *Segment) Memberships() []string {
 	var names []string
 	for _, root := range append([]*node{s.Filter().node()}, s.rule.exclusions...) {
@@ -69,10 +70,11 @@ func (s *Segment) Memberships() []string {
 	return slices.Compact(names)
 }
 
-// ConnectedAudience returns the segment as the audience of a send. A cohort filter, a filter by segment membership, an exclusion group and a choice of apps
-// cannot be carried: each is an [*UncarriableError] that says which way works.
+// ConnectedAudience returns the segment as the audience of a send, with the semantics of the segment unless an option gives others. A cohort filter,
+// a filter by segment membership, an exclusion group and a choice of apps cannot be carried: each is an [*UncarriableError] that says which way
+// works.
 func (s *Segment) ConnectedAudience(opts ...AudienceOption) (*ConnectedAudience, error) {
-	a, err := NewConnectedAudience(s.Filter(), append([]AudienceOption{WithSemantics(s.rule.semantics)}, opts...)...)
+	a, err := newAudience(s.Filter(), s.rule.semantics, opts)
 	switch {
 	case err != nil:
 		return nil, err

@@ -59,10 +59,11 @@ func TestDashboardText(t *testing.T) {
 		`Push Subscription Status is unsubscribed`:                           segment.PushSubscription().Is(segment.Unsubscribed),
 		`Email Subscription Status is not subscribed`:                        email.IsNot(segment.Subscribed),
 		`Last Used App before 2025-06-15T12:00:00Z`:                          segment.LastUsedApp().Before(noon()),
-		`invalid filter`:             {},
-		`filter that nests too deep`: nest(101),
-		aText:                        segment.Or(segment.And(a)),
-		aText + " AND " + bText:      segment.And(a, b),
+		`invalid filter`: {},
+		`filter that has filters that lie more than 100 levels deep`: nest(101),
+		`filter that comes to more than 100,000 filters`:             double(60),
+		aText:                   segment.Or(segment.And(a)),
+		aText + " AND " + bText: segment.And(a, b),
 		aText + " OR (" + aText + " AND " + bText + ")": segment.Or(a, segment.And(a, b)),
 		"(" + aText + " OR " + bText + ") AND " + bText: segment.And(segment.And(segment.Or(a, b)), b),
 		aText + " AND invalid filter":                   segment.And(a, segment.Filter{}),
@@ -238,6 +239,8 @@ func TestZeroValues(t *testing.T) {
 		"audience funnel":  func() error { _, err := a.Funnel(none, noon()); return err },
 		"audience JSON":    func() error { _, err := json.Marshal(a); return err },
 		"audience filter":  func() error { return a.Filter().Validate() },
+		"filter JSON":      func() error { _, err := json.Marshal(segment.Filter{}); return err },
+		"segment JSON":     func() error { _, err := json.Marshal(s); return err },
 	} {
 		if err := try(); err == nil || !strings.Contains(err.Error(), "is the zero Filter") {
 			t.Errorf("%s: error %v", name, err)

@@ -1,7 +1,7 @@
 package segment
 
-// Semantics are the points in which the dashboard and the REST API may differ, or of which nothing is documented. The zero value reads both by what is
-// documented of the dashboard. What is settled needs no field: see the package's documentation.
+// Semantics are the points in which the dashboard and the REST API may differ, or of which nothing is documented. The zero value reads both by what
+// is documented of the dashboard. What is settled needs no field: see the package's documentation.
 type Semantics struct {
 	// Missing is whether "does not equal" and "includes none of" match a profile without the attribute.
 	Missing Missing
@@ -15,6 +15,12 @@ type Semantics struct {
 	UnknownSubscription UnknownSubscription
 	// NeverUsed is whether "Last Used App before" matches a profile that never used one.
 	NeverUsed NeverUsed
+}
+
+// known reports whether all choices are among the constants.
+func (s Semantics) known() bool {
+	return s.Missing <= MissingDoesNotMatch && s.MissingNumber <= MissingNumberDoesNotMatch && s.Empty <= EmptyIsValue &&
+		s.Subscribed <= SubscribedIncludesOptedIn && s.UnknownSubscription <= UnknownSubscriptionDoesNotMatch && s.NeverUsed <= NeverUsedIsBefore
 }
 
 // Missing is a choice of [Semantics].

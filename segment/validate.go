@@ -12,13 +12,25 @@ func (f Filter) Validate() error {
 }
 
 func (n *node) validate() *FilterError {
-	if n.levels > MaxDepth {
-		return n.errorAt("", fault{fmt.Sprintf("has filters that lie more than %d levels deep", MaxDepth), "flatten them"})
+	if excess := n.excess(); excess.problem != "" {
+		return n.errorAt("", excess)
 	}
 	if path, bad := n.find(func(n *node) bool { return n.fault != fault{} }); bad != nil {
 		return bad.errorAt(path, bad.fault)
 	}
 	return nil
+}
+
+// excess returns what makes the tree too deep or too large to be walked. It does not walk it.
+func (n *node) excess() fault {
+	switch {
+	case n.levels > MaxDepth:
+		return fault{fmt.Sprintf("has filters that lie more than %d levels deep", MaxDepth), "flatten them"}
+	case n.size() > MaxFilters:
+		return fault{"comes to more than 100,000 filters", "use fewer; one that is joined several times counts each time"}
+	default:
+		return fault{}
+	}
 }
 
 func (n *node) errorAt(path string, f fault) *FilterError {

@@ -9,17 +9,18 @@ import (
 	"io"
 	"log/slog"
 	"math"
+	"slices"
 	"strconv"
 	"time"
 )
 
-// A Value is the value of one custom attribute: a small struct that holds no pointer but that of a string, since a profile has many and each match looks
-// at several. The zero value is null. It does not show what it holds when it is printed or logged; encoding it as JSON does.
+// A Value is the value of one custom attribute: a small struct that holds no pointer but that of a string, since a profile has many and each match
+// looks at several. The zero value is null. It does not show what it holds when it is printed or logged; encoding it as JSON does.
 type Value struct {
 	kind  valueKind
 	nanos int32  // of a time
 	bits  uint64 // of a number as the IEEE has them, 1 for true, the seconds of a time
-	text  string // a string, a time as it is written, or the elements of an array, each after its length: see next
+	text  string // a string, a time as it is written, the elements of an array, each after its length: see next, or JSON that is none of them
 }
 
 // valueKind is the data type of a Value.
@@ -32,6 +33,7 @@ const (
 	booleanKind
 	timeKind
 	arrayKind
+	otherKind // no filter looks into it
 )
 
 // StringValue is a string. It stays one even if it reads like a time: only JSON makes times of strings.
@@ -42,7 +44,7 @@ func NumberValue(x float64) Value {
 	if math.IsNaN(x) || math.IsInf(x, 0) {
 		return Value{}
 	}
-	return Value{kind: numberKind, bits: math.Float64bits(x)}
+	return Value{kind: numberKind, bits: math.Float64bits(x + 0)} // which makes 0 of -0
 }
 
 // BooleanValue is true or false.
@@ -117,6 +119,8 @@ func (v Value) String() string {
 		return "time(redacted)"
 	case arrayKind:
 		return "array(redacted)"
+	case otherKind:
+		return "other(redacted)"
 	default:
 		return "null"
 	}
@@ -132,7 +136,7 @@ func (v Value) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, v.String()
 func (v Value) LogValue() slog.Value { return slog.StringValue(v.String()) }
 
 // MarshalJSON returns the value as JSON has it: a string, a number, true or false, an array of strings, or null. A time is a string in ISO-8601,
-// written as it was read.
+// written as it was read, and so is what no filter looks into.
 func (v Value) MarshalJSON() ([]byte, error) {
 	switch v.kind {
 	case stringKind, timeKind:
@@ -149,13 +153,15 @@ func (v Value) MarshalJSON() ([]byte, error) {
 			elements = append(elements, e)
 		}
 		return json.Marshal(elements)
+	case otherKind:
+		return []byte(v.text), nil
 	default:
 		return []byte("null"), nil
 	}
 }
 
-// UnmarshalJSON reads what MarshalJSON writes. A string that is a date and a time in ISO-8601, with its offset, becomes a time, as Braze detects data types.
-// An object, or an array of anything but strings, is an error: no filter looks into it.
+// UnmarshalJSON reads what MarshalJSON writes. A string that is a date and a time in ISO-8601, with its offset, becomes a time.
+// An object, or an array of anything but strings, is kept as it is: there is a value then, but no filter looks into it.
 func (v *Value) UnmarshalJSON(data []byte) error {
 	data = bytes.TrimSpace(data)
 	if len(data) == 0 {
@@ -180,27 +186,34 @@ func (v *Value) UnmarshalJSON(data []byte) error {
 		}
 	case '[':
 		var elements []*string // null is no string
-		err = json.Unmarshal(data, &elements)
+		if json.Unmarshal(data, &elements) != nil || slices.Contains(elements, nil) {
+			got, err = otherValue(data)
+			break
+		}
 		list := make([]string, len(elements))
 		for i, e := range elements {
-			if e == nil {
-				return errors.New("segment: parse attribute: an array holds null: give it strings alone")
-			}
 			list[i] = *e
 		}
 		got = ArrayValue(list...)
 	case '{':
-		return errors.New("segment: parse attribute: it is an object, and no filter looks into nested attributes: leave it out")
+		got, err = otherValue(data)
 	default:
 		var x float64
 		err = json.Unmarshal(data, &x)
 		got = NumberValue(x)
 	}
 	if err != nil { // the cause would repeat a value
-		return errors.New("segment: parse attribute: it is no string, number, boolean or array of strings: give it one of these")
+		return errors.New("segment: parse attribute: it is no JSON value, or a number out of range: give it what MarshalJSON writes")
 	}
 	*v = got
 	return nil
+}
+
+// otherValue keeps JSON that no filter looks into.
+func otherValue(data []byte) (Value, error) {
+	var b bytes.Buffer
+	err := json.Compact(&b, data)
+	return Value{kind: otherKind, text: b.String()}, err
 }
 
 // blank reports whether there is nothing to compare with.

@@ -47,8 +47,8 @@ func (n *node) stateWords() string {
 	return "is " + n.state.String()
 }
 
-// attributeWords returns the operator and the value of a filter on a custom attribute. The dashboard has names of its own for the REST API's equals, not
-// equal, includes and does not include; "exactly" and "less than" are shown too. Where no label is shown, the words are those of the REST API.
+// attributeWords returns the operator and the value of a filter on a custom attribute. The dashboard has names of its own for the REST API's equals,
+// not equal, includes and does not include; "exactly" and "less than" are shown too. Where no label is shown, the words are those of the REST API.
 func (n *node) attributeWords() string {
 	switch n.comparison {
 	case exists:

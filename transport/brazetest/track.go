@@ -214,8 +214,10 @@ func (t *traits) setCustom(name string, raw json.RawMessage) {
 		t.changeCustom(name, raw)
 	case string(raw) == "null":
 		delete(t.attributes, name)
-	case raw[0] == '[' && json.Unmarshal(raw, &list) == nil:
-		t.setArray(name, list)
+	case raw[0] == '[':
+		if json.Unmarshal(raw, &list) == nil {
+			t.setArray(name, list)
+		}
 	case json.Unmarshal(raw, &value) == nil:
 		t.set(name, value)
 	}

@@ -19,14 +19,15 @@ const (
 )
 
 // Client makes the REST calls of one workspace, whose key it holds. It is immutable, safe for concurrent use, starts no goroutine of its
-// own between calls, and shows its key under no formatting verb.
+// own between calls, and shows its key under no formatting verb. Make one with [New].
 type Client struct {
 	transport *transport.Client
 	key       keys.RESTKey
 	limits    Limits
 }
 
-// New returns a Client for the workspace of the key. It fails with an [*InvalidError], or with that of [keys.RESTKey.Validate], before anything is sent.
+// New returns a Client for the workspace of the key. It fails with an [*InvalidError], or with that of [keys.RESTKey.Validate], before anything is
+// sent.
 //
 // The permissions of a key are set when it is created. Each method names the one that it needs, and a 403 names the call that lacks it. Whoever
 // has several keys for one workspace makes a Client for each and gives them the same [Limits]:

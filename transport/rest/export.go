@@ -20,8 +20,8 @@ type UserQuery struct {
 	value string
 }
 
-// ByID asks for users by up to [MaxRecipients] external IDs and aliases, or for those of one device ID, which the endpoint takes one at a time. For more
-// of them, see [Client.LookUp].
+// ByID asks for users by up to [MaxRecipients] external IDs and aliases, or for those of one device ID, which the endpoint takes one at a time. For
+// more of them, see [Client.LookUp].
 func ByID(ids ...identity.ID) UserQuery { return UserQuery{by: "IDs", ids: slices.Clone(ids)} }
 
 // ByEmail asks for all users who have the e-mail address.
@@ -121,8 +121,8 @@ func (a *exportAnswer) check() error {
 	return nil
 }
 
-// ExportUsers returns those of the users asked for who exist, with the given fields of their profiles, of which there must be one at least: the more fields, the
-// slower the endpoint. [FieldCampaignsReceived] and [FieldCanvasesReceived] have a much lower limit than all others; see [Limits].
+// ExportUsers returns those of the users asked for who exist, with the given fields of their profiles, of which there must be one at
+// least. [FieldCampaignsReceived] and [FieldCanvasesReceived] have a much lower limit than all others; see [Limits].
 //
 // It makes one request. The key needs the permission users.export.ids. Errors are an [*InvalidError], and those of [transport.Client.Do].
 func (c *Client) ExportUsers(ctx context.Context, users UserQuery, fields ...Field) (Export, error) {

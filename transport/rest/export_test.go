@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -64,11 +65,16 @@ func TestExportedUsers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	var cart segment.Value
+	if err := json.Unmarshal([]byte(`{"a":1}`), &cart); err != nil {
+		t.Fatal(err)
+	}
 	want := []segment.Profile{
 		{
 			Profile: identity.Profile{ExternalID: "u-17", Aliases: []identity.Alias{{Label: "crm", Name: "c-90"}}, DeviceIDs: []string{"phone-of-u-17", "tablet"}},
 			Attributes: map[string]segment.Value{
-				"tier": segment.StringValue("gold"), "points": segment.NumberValue(12.5), "member": segment.BooleanValue(true), "brands": segment.ArrayValue("acme"), "none": {},
+				"tier": segment.StringValue("gold"), "points": segment.NumberValue(12.5), "member": segment.BooleanValue(true), "brands": segment.ArrayValue("acme"),
+				"cart": cart, "none": {},
 			},
 			Push: segment.OptedIn, Email: segment.Unsubscribed, Apps: []string{"Shop", "Club", "Kiosk"}, LastUsedApp: time.Date(2025, 3, 2, 8, 15, 0, 0, time.UTC),
 		},
@@ -98,6 +104,17 @@ func TestExportedUsers(t *testing.T) {
 	}
 	if diff := cmp.Diff(values(t, full), values(t, string(text))); diff != "" {
 		t.Errorf("JSON (-want +got):\n%s", diff)
+	}
+}
+
+// TestUserUnreadable has users whose identifiers would be quoted by encoding/json.
+func TestUserUnreadable(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{`{"external_id":481}`, `{"braze_id":481e999}`, `{"user_aliases":[481]}`, `{"devices":[{"device_id":481}]}`, `[481]`, `481`} {
+		var u rest.User
+		if err := json.Unmarshal([]byte(text), &u); err == nil || strings.Contains(err.Error(), "481") || !strings.HasPrefix(err.Error(), "rest: parse user: ") {
+			t.Errorf("%s: error %v", text, err)
+		}
 	}
 }
 

@@ -24,8 +24,9 @@ const (
 // [transport.Quota] of the documented number, which also listens to the endpoint's 429s and headers. None draws on the quota of cohort calls.
 //
 // A lower limit for broadcasts is left to the endpoint: 10 a minute for each unique audience, which is the same campaign or Canvas, the same segment,
-// and the same Connected Audience. A program that sends the same to the same people so often is in a loop, and pacing would only hide it. The endpoint's
-// 429 pauses all broadcasts, since it does not say which limit was reached; for the same reason the default for broadcasts does not look at headers.
+// and the same Connected Audience. A program that sends the same to the same people so often is in a loop, and pacing would only hide it. The
+// endpoint's 429 pauses all broadcasts, since it does not say which limit was reached; for the same reason the default for broadcasts does not look
+// at headers.
 type Limits struct {
 	Shared         transport.Limiter // everything but the following; default [RequestsPerHour]
 	Broadcast      transport.Limiter // sends that name no users; default [BroadcastsPerMinute]
@@ -49,8 +50,8 @@ func (l Limits) withDefaults() (Limits, error) {
 	}, nil
 }
 
-// refusals is a Share that hears of 429s alone. Several limits count a broadcast, and the headers may be about the one that is nearly used up for one audience:
-// whoever took that for the limit of all would send 10 broadcasts a minute.
+// refusals is a Share that hears of 429s alone. Several limits count a broadcast, and the headers may be about the one that is nearly used up for one
+// audience: whoever took that for the limit of all would send 10 broadcasts a minute.
 type refusals struct{ *transport.Share }
 
 // Feedback passes on everything but the headers.

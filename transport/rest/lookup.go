@@ -16,15 +16,16 @@ const lookupsInFlight = 8
 // lookupFields is what matching needs, and what tells one profile from another.
 var lookupFields = [...]Field{FieldExternalID, FieldUserAliases, FieldBrazeID, FieldDevices}
 
-// LookUp returns the profiles of all users with any of these identifiers, each profile once, with what matching needs and nothing else. An identifier that
-// nobody has yields none.
+// LookUp returns the profiles of all users with any of these identifiers, each profile once, with what matching needs and nothing else. An identifier
+// that nobody has yields none.
 //
-// It takes any number of identifiers and asks for 50 external IDs and aliases in a request, but for one device ID only, as the endpoint demands: at the
-// documented limit of 40 requests a second, 2,000 external IDs or aliases, or 40 devices. Several requests are under way at once. All identifiers and
-// profiles are held in memory.
+// It takes any number of identifiers and asks for 50 external IDs and aliases in a request, but for one device ID only, as the endpoint demands: at
+// the documented limit of 40 requests a second, 2,000 external IDs or aliases, or 40 devices. Several requests are under way at once. All identifiers
+// and profiles are held in memory.
 //
-// An external ID that was renamed still leads to its user, whose export names the new one alone. Where a request brings a user whom it did not ask for, its
-// identifiers without a user are asked for one by one, and the profile then lists the former external ID.
+// An external ID that was renamed still leads to its user. That the export then names the new one alone is undocumented, and taken to be so: one that
+// an answer neither names as unknown nor shows on a user is therefore asked for by itself, and the profile then lists it as a former external ID.
+// Where an answer names nobody as unknown, that is done only if it brings a user who was not asked for.
 //
 // The key needs the permission users.export.ids. An error means that the answer would be incomplete, and none is returned. Errors are an
 // [*InvalidError] for an identifier that cannot be sent, before anything is, and those of [transport.Client.Do].
@@ -108,7 +109,7 @@ func (c *Client) lookUp(ctx context.Context, ids []identity.ID) ([]User, error) 
 // renamed adds to the users found the external IDs that they had before they were renamed.
 func (c *Client) renamed(ctx context.Context, body exportBody, got Export) ([]User, error) {
 	users := got.Users
-	if !slices.ContainsFunc(users, body.isStranger) {
+	if got.Unknown == nil && !slices.ContainsFunc(users, body.isStranger) { // then it may not list who is unknown
 		return users, nil
 	}
 	for _, id := range body.ExternalIDs {

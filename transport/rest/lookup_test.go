@@ -150,7 +150,7 @@ func TestLookUp(t *testing.T) {
 		{"renamed, asked alone", []identity.ID{ext("old-2")}, []identity.Profile{{ExternalID: "u-2", DeprecatedExternalIDs: []string{"old-2"}}}, 1},
 		{"renamed, among others", []identity.ID{ext("u-1"), ext("old-2"), ext("u-9")}, []identity.Profile{u1, {ExternalID: "u-2", DeprecatedExternalIDs: []string{"old-2"}}}, 2},
 		{"renamed twice", []identity.ID{ext("old-2"), ext("older-2")}, []identity.Profile{{ExternalID: "u-2", DeprecatedExternalIDs: []string{"old-2", "older-2"}}}, 3},
-		{"by the old and the new name", []identity.ID{ext("old-2"), ext("u-2")}, []identity.Profile{{ExternalID: "u-2"}}, 1},
+		{"by the old and the new name", []identity.ID{ext("old-2"), ext("u-2")}, []identity.Profile{{ExternalID: "u-2", DeprecatedExternalIDs: []string{"old-2"}}}, 2},
 		{"without a Braze ID", []identity.ID{ext("u-6"), identity.DeviceID("d-9"), ext("u-6")}, []identity.Profile{{ExternalID: "u-6"}}, 2},
 	}
 	for _, tt := range tests {

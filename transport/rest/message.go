@@ -12,8 +12,8 @@ import (
 
 const opMessages = "messages.send"
 
-// Messages are what is sent, a JSON object for each channel by the name that Braze gives it, such as "email" or "apple_push". Their fields are those of
-// Braze's messaging objects; they are sent as they are.
+// Messages are what is sent, a JSON object for each channel by the name that Braze gives it, such as "email" or "apple_push". Their fields are those
+// of Braze's messaging objects; they are sent as they are.
 type Messages map[string]json.RawMessage
 
 func (m Messages) check() error {

@@ -11,11 +11,11 @@ import (
 	"github.com/cohortkit/cohortkit/transport"
 )
 
-// Receipt is what Braze says to a send that it accepted. Accepted is not delivered, nor is it matched: users who do not exist, whom the dashboard's target
-// audience does not let in, or who have unsubscribed get nothing, and no answer says how many.
+// Receipt is what Braze says to a send that it accepted. Accepted is not delivered, nor is it matched: users who do not exist, whom the dashboard's
+// target audience does not let in, or who have unsubscribed get nothing, and no answer says how many.
 //
-// A Receipt prints and logs what is safe to log. Notice and MinorErrors are texts of the server's, which may repeat identifiers; encoding the Receipt as
-// JSON shows them. No field holds the key.
+// A Receipt prints and logs what is safe to log. Notice and MinorErrors are texts of the server's, which may repeat identifiers; encoding the Receipt
+// as JSON shows them. No field holds the key.
 type Receipt struct {
 	// DispatchID names the send in Braze's message logs. It is empty only where one of the next three fields is set.
 	DispatchID string
@@ -25,8 +25,8 @@ type Receipt struct {
 	Notice string
 	// Queued is true when the endpoint only put the call into a queue, as it did during maintenance.
 	Queued bool
-	// MinorErrors tells which parts of the send were left out, one text each. The other parts are on their way, which is why this is no error: a program that
-	// sends again upon an error would reach everybody else twice.
+	// MinorErrors tells which parts of the send were left out, one text each. The other parts are on their way, which is why this is no error: a program
+	// that sends again upon an error would reach everybody else twice.
 	MinorErrors []string
 	// Attempts counts the tries, the successful one included.
 	Attempts int

@@ -12,7 +12,8 @@ import (
 // MaxRecipients is how many users one send may name, and how many external IDs and aliases one export.
 const MaxRecipients = 50
 
-// Prioritization says which user an e-mail address stands for when several have it. Braze applies them in their order. A tie, or no match, sends nothing.
+// Prioritization says which user an e-mail address stands for when several have it. Braze applies them in their order. A tie, or no match, sends
+// nothing.
 type Prioritization string
 
 // The prioritizations.
@@ -23,8 +24,8 @@ const (
 	LeastRecentlyUpdated Prioritization = "least_recently_updated" // of those left, the one that did not change for longest
 )
 
-// Recipient is one user whom a triggered campaign or Canvas goes to. Exactly one of ID, Email and BrazeID is set. A Recipient does not show its fields
-// when it is printed or logged.
+// Recipient is one user whom a triggered campaign or Canvas goes to. Exactly one of ID, Email and BrazeID is set. A Recipient does not show its
+// fields when it is printed or logged.
 type Recipient struct {
 	// ID is an external ID or an alias. A device ID cannot be a recipient.
 	ID identity.ID
@@ -35,7 +36,7 @@ type Recipient struct {
 	BrazeID string
 	// Properties are keys for the message's templates that hold for this recipient alone, and win over those of [WithProperties].
 	Properties map[string]any
-	// Attributes are set on the user's profile before the message is made.
+	// Attributes are set on the user's profile.
 	Attributes map[string]any
 	// Create has Braze create a user who does not exist, with the Attributes, which it then requires. It cannot be used with an alias. Default: a
 	// recipient who does not exist gets nothing. On the wire it is send_to_existing_only, the other way round.

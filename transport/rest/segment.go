@@ -47,13 +47,17 @@ func NewestFirst() ListOption {
 // Segments yields the segments of the workspace in the order of their creation, page by page: a page is requested when the one before it has been
 // ranged over. Archived segments are not listed. Each segment is yielded once, also if it moves to the next page because others come or go meanwhile.
 //
-// An error ends the sequence; it is that of [transport.Client.Do], or matches [ErrEndlessList]. The key needs the permission segments.list.
+// An error ends the sequence; it is an [*InvalidError] for a nil option, that of [transport.Client.Do], or matches [ErrEndlessList]. The key needs
+// the permission segments.list.
 func (c *Client) Segments(ctx context.Context, opts ...ListOption) iter.Seq2[Segment, error] {
 	query := url.Values{}
 	for _, o := range opts {
-		if o != nil {
-			o.applyList(query)
+		if o == nil {
+			return func(yield func(Segment, error) bool) {
+				yield(Segment{}, &InvalidError{Field: "option", Problem: "is nil", Next: "leave it out"})
+			}
 		}
+		o.applyList(query)
 	}
 	direction := query.Get("sort_direction")
 	return func(yield func(Segment, error) bool) {
@@ -124,8 +128,8 @@ func (c *Client) segmentPage(ctx context.Context, page int, direction string) ([
 	return segments, nil
 }
 
-// FindSegment returns the segment of this name, compared byte for byte. It reads the whole list, because names are not documented to be unique, and returns
-// a [*FindError] unless exactly one segment has the name. Other errors are those of [Client.Segments].
+// FindSegment returns the segment of this name, compared byte for byte. It reads the whole list, because names are not documented to be unique, and
+// returns a [*FindError] unless exactly one segment has the name. Other errors are those of [Client.Segments].
 func (c *Client) FindSegment(ctx context.Context, name string) (Segment, error) {
 	if err := checkText("segment name", name, "give the name that the dashboard shows"); err != nil {
 		return Segment{}, err
@@ -176,8 +180,8 @@ func (a *segmentDetailsAnswer) check() error {
 	return nil
 }
 
-// SegmentDetails returns the details of the segment with this ID. Its errors are an [*InvalidError], and those of [transport.Client.Do]. The key needs
-// the permission segments.details.
+// SegmentDetails returns the details of the segment with this ID. Its errors are an [*InvalidError], and those of [transport.Client.Do]. The key
+// needs the permission segments.details.
 func (c *Client) SegmentDetails(ctx context.Context, id string) (SegmentDetails, error) {
 	if err := checkText("segment ID", id, "find it with FindSegment"); err != nil {
 		return SegmentDetails{}, err

@@ -55,7 +55,7 @@ func TestSegments(t *testing.T) {
 func TestSegmentsNewestFirst(t *testing.T) {
 	t.Parallel()
 	rt := following(answer(200, pageOf(0, 1)))
-	all := newClient(t, rt).Segments(t.Context(), rest.NewestFirst(), nil)
+	all := newClient(t, rt).Segments(t.Context(), rest.NewestFirst())
 	for range 2 { // a sequence may be ranged over again
 		for _, err := range all {
 			if err != nil {
@@ -69,6 +69,22 @@ func TestSegmentsNewestFirst(t *testing.T) {
 		}
 	}
 	if n := len(rt.seen()); n != 2 {
+		t.Errorf("%d requests", n)
+	}
+}
+
+// TestSegmentsNilOption asks for nothing.
+func TestSegmentsNilOption(t *testing.T) {
+	t.Parallel()
+	rt := following(answer(200, pageOf(0, 2)))
+	var all []error
+	for _, err := range newClient(t, rt).Segments(t.Context(), rest.NewestFirst(), nil) {
+		all = append(all, err)
+	}
+	if diff := cmp.Diff([]error{&rest.InvalidError{Field: "option", Problem: "is nil", Next: "leave it out"}}, all); diff != "" {
+		t.Errorf("errors (-want +got):\n%s", diff)
+	}
+	if n := len(rt.seen()); n != 0 {
 		t.Errorf("%d requests", n)
 	}
 }

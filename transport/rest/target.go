@@ -9,8 +9,8 @@ import (
 	"github.com/cohortkit/cohortkit/segment"
 )
 
-// TriggerTarget is whom a triggered campaign or Canvas goes to: [ToRecipients], [ToAudience] or [ToEveryone]. There is no other, since triggers take no
-// segment: to reach a segment, choose it as the target audience in the dashboard and send [ToEveryone].
+// TriggerTarget is whom a triggered campaign or Canvas goes to: [ToRecipients], [ToAudience] or [ToEveryone]. There is no other, since triggers take
+// no segment: to reach a segment, choose it as the target audience in the dashboard and send [ToEveryone].
 //
 // Whatever the target, a user gets the message only if the campaign's or Canvas's target audience in the dashboard lets them in as well.
 type TriggerTarget interface {
@@ -18,8 +18,8 @@ type TriggerTarget interface {
 	aim(*triggerBody) error
 }
 
-// MessageTarget is whom messages go to: [ToSegment], [ToUsers], [ToUsersInSegment] or [ToAudience]. Messages to everybody in a workspace have no target of
-// their own: build a segment of all users, so that its name says so.
+// MessageTarget is whom messages go to: [ToSegment], [ToUsers], [ToUsersInSegment] or [ToAudience]. Messages to everybody in a workspace have no
+// target of their own: build a segment of all users, so that its name says so.
 type MessageTarget interface {
 	// address writes the target into the body.
 	address(*messageBody) error
@@ -104,8 +104,8 @@ func (t AudienceTarget) address(b *messageBody) error {
 	return t.check()
 }
 
-// ToSegment targets the users in the segment with this ID when the message is sent; see [Client.FindSegment]. That it takes the field broadcast, as the
-// triggers without recipients do, is not documented; it is set.
+// ToSegment targets the users in the segment with this ID when the message is sent; see [Client.FindSegment]. That it takes the field broadcast, as
+// the triggers without recipients do, is not documented; it is set.
 func ToSegment(id string) MessageTarget { return segmentTarget{id} }
 
 type segmentTarget struct{ id string }

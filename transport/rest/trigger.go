@@ -45,8 +45,8 @@ type triggerBody struct {
 
 func (b *triggerBody) isBroadcast() bool { return b.Broadcast }
 
-// WithProperties gives keys to the templates of the message, the same for everyone: the trigger_properties of a campaign, the context of a Canvas, which
-// has at most [MaxContext] bytes.
+// WithProperties gives keys to the templates of the message, the same for everyone: the trigger_properties of a campaign, the context of a Canvas,
+// which has at most [MaxContext] bytes.
 func WithProperties(properties map[string]any) TriggerOption { return propertiesOption(properties) }
 
 type propertiesOption map[string]any
@@ -89,7 +89,7 @@ func checkContext(field string, properties map[string]any) error {
 	return nil
 }
 
-// Attachment is a file that an e-mail campaign carries. Braze fetches it; it may have up to 2 MB.
+// Attachment is a file that the message of a campaign carries. Braze fetches it; it may have up to 2 MB.
 type Attachment struct {
 	Name string // the name of the file as the recipient sees it
 	URL  string // where Braze fetches it

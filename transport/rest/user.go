@@ -2,6 +2,7 @@ package rest
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -11,7 +12,8 @@ import (
 	"github.com/cohortkit/cohortkit/segment"
 )
 
-// Field is a part of a user's profile that an export may carry, by the name it has on the wire. Others than these constants are passed on as they are.
+// Field is a part of a user's profile that an export may carry, by the name it has on the wire. Others than these constants are passed on as they
+// are.
 type Field string
 
 // The documented fields that a cohort, a segment or a message may depend on. There is none for the cohorts that a user is in.
@@ -31,8 +33,8 @@ const (
 	FieldCanvasesReceived  Field = "canvases_received"
 )
 
-// User is a profile as [Client.ExportUsers] returns it, as far as the fields asked for go. What a profile does not have is left out of an export, as if it had
-// not been asked for.
+// User is a profile as [Client.ExportUsers] returns it, as far as the fields asked for go. What a profile does not have is left out of an export, as
+// if it had not been asked for.
 //
 // Its segment.Profile can be given to the filters of package segment. Cohorts and Segments are always empty there: no export tells them.
 //
@@ -63,8 +65,10 @@ func (u User) MarshalJSON() ([]byte, error) { return json.Marshal(u.Fields) }
 // UnmarshalJSON reads a user of an export. Identifiers must be what they promise to be; other fields that are not are left out of the Profile.
 func (u *User) UnmarshalJSON(data []byte) error {
 	*u = User{}
-	if err := json.Unmarshal(data, &u.Fields); err != nil {
-		return err
+	// What encoding/json says may quote numbers of the text.
+	unreadable := errors.New("rest: parse user: it is no object, or an identifier in it is not of the promised type: give it a user of an export")
+	if json.Unmarshal(data, &u.Fields) != nil {
+		return unreadable
 	}
 	var ids struct {
 		ExternalID string      `json:"external_id"`
@@ -75,8 +79,8 @@ func (u *User) UnmarshalJSON(data []byte) error {
 			IDFV     string `json:"idfv"` // the device ID of iOS
 		} `json:"devices"`
 	}
-	if err := json.Unmarshal(data, &ids); err != nil {
-		return err
+	if json.Unmarshal(data, &ids) != nil {
+		return unreadable
 	}
 	u.ExternalID, u.BrazeID = ids.ExternalID, ids.BrazeID
 	for _, a := range ids.Aliases {
