@@ -19,6 +19,9 @@ import (
 // The identifiers are held in memory, and are read to their end before anything is sent: an error of the source, and also a row that cannot be an
 // identifier, is a [*RowError], because a list of people to be forgotten should be known to be whole.
 //
+// Of members of a [Stream] the ledger keeps a hash with the time of their newest event, which tells nothing to whoever does not know the identifier, and is
+// dropped when later events have moved the horizon past it. It stays, because without it an older event would bring an erased person back.
+//
 // It returns a report for each cohort that it could open. A cohort that fails stops no other, but keeps its traces: the errors are joined, each names
 // its cohort, and to call Erase again is the next step. The next [Syncer.Sync] adds whoever is in its source still: take them out there, or
 // put them on the do-not-send list.
