@@ -41,7 +41,7 @@ const (
 var (
 	secretKeys = []string{secretPartner, secretImport}
 	secretIDs  = []string{secretExternal, secretAlias, secretDevice}
-	secretHuge = identity.ExternalID(strings.Repeat(secretExternal, 100_000)) // made once: 2 MB
+	secretHuge = identity.ExternalID(strings.Repeat(secretExternal, 24_000)) // made once: more than 500,000 bytes
 )
 
 // exposure collects what a program could print of the values it gets.

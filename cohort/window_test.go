@@ -61,7 +61,7 @@ func TestApplyWidensAgain(t *testing.T) {
 		s.server.Inject(brazetest.Users(), brazetest.LockedOnOverlap()).For(5 * time.Second)
 		trip := 200 * time.Millisecond
 		s.server.Inject(brazetest.Users(), brazetest.Delay(trip)).Always()
-		report, err := apply(t.Context(), t, s.importer(t, cohort.WithInFlight(4)), adds(600_000))
+		report, err := apply(t.Context(), t, s.importer(t, cohort.WithInFlight(4)), adds(400_000))
 		if err != nil {
 			t.Fatalf("%v: %v", report, err)
 		}
@@ -199,9 +199,9 @@ func TestApplyRateLimited(t *testing.T) {
 				s := newStage(t)
 				start := time.Now()
 				s.server.Inject(brazetest.Users().Nth(20), hint.fault)
-				report, err := apply(t.Context(), t, s.importer(t), adds(100_000))
-				if err != nil || report.Adds.Accepted != 100_000 || report.Requests != 101 {
-					t.Fatalf("want everything accepted in 101 requests: %v, %v", report, err)
+				report, err := apply(t.Context(), t, s.importer(t), adds(40_000))
+				if err != nil || report.Adds.Accepted != 40_000 || report.Requests != 41 {
+					t.Fatalf("want everything accepted in 41 requests: %v, %v", report, err)
 				}
 				for _, r := range s.server.Requests()[20:] {
 					if r.At.Sub(start) < 90*time.Second {
@@ -222,7 +222,7 @@ func TestApplyInFlight(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newStage(t)
 				s.server.Inject(brazetest.Users(), brazetest.Delay(time.Second)).Always()
-				if _, err := apply(t.Context(), t, s.importer(t, cohort.WithInFlight(n)), adds(60_000)); err != nil {
+				if _, err := apply(t.Context(), t, s.importer(t, cohort.WithInFlight(n)), adds(20_000)); err != nil {
 					t.Fatal(err)
 				}
 				if got := s.workspace.MaxOverlap(s.partner, campaign); got != n {
