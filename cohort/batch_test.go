@@ -350,7 +350,7 @@ func TestApplyTooLarge(t *testing.T) {
 		im := stubbed(t, e.RoundTrip, cohort.WithInFlight(2))
 		want := make(map[string]bool)
 		var changes []cohort.Change
-		for i := range 40_000 {
+		for i := range 20_000 {
 			id := fmt.Sprintf("user-%05d", i)
 			if i%3 == 0 {
 				changes = append(changes, cohort.Remove(identity.ExternalID(id)))
@@ -378,7 +378,7 @@ func TestApplyTooLarge(t *testing.T) {
 			t.Errorf("%d requests were too large, want some at the beginning and then no more", e.tooLarge)
 		}
 		// And not further than they must.
-		if most := 2 * 40_000 * len(`"user-00000",`) / e.limit * 3 / 2; e.requests > most {
+		if most := 2 * 20_000 * len(`"user-00000",`) / e.limit * 3 / 2; e.requests > most {
 			t.Errorf("%d requests, want no more than %d", e.requests, most)
 		}
 	})

@@ -94,7 +94,7 @@ func TestLocksAreRemembered(t *testing.T) {
 		{"Apply", func(t *testing.T, _ *stage, im *cohort.Importer) func(string) error {
 			t.Helper()
 			return func(cohortID string) error {
-				_, err := im.Apply(t.Context(), cohortID, adds(16_000))
+				_, err := im.Apply(t.Context(), cohortID, adds(12_000))
 				return err
 			}
 		}},
@@ -108,7 +108,7 @@ func TestLocksAreRemembered(t *testing.T) {
 			return func(cohortID string) error {
 				day++
 				_, err := syncer.Sync(t.Context(), cohort.Cohort{ID: cohortID, Name: cohortID}, cohort.Identifiers(func(yield func(identity.ID, error) bool) {
-					for i := range 16_000 { // all others than the day before
+					for i := range 12_000 { // all others than the day before
 						if !yield(identity.ExternalID(fmt.Sprint(day, "-", i)), nil) {
 							return
 						}
