@@ -27,6 +27,10 @@ func TestCeiling(t *testing.T) {
 	if *atCeiling {
 		quota, slower, most = transport.CohortRequestsPerHour, 1, 4_000_000
 	}
+	var members [100_000]identity.ID // more than can be in flight, so that no change waits for an earlier one
+	for i := range members {
+		members[i] = identity.ExternalID(user(i))
+	}
 	for _, trip := range []time.Duration{50 * time.Millisecond, 200 * time.Millisecond} {
 		t.Run(trip.String(), func(t *testing.T) {
 			t.Parallel()
@@ -61,10 +65,6 @@ func TestCeiling(t *testing.T) {
 				}
 				im := newImporter(t, newClient(t, "EU-01", transport.WithHTTPClient(&http.Client{Transport: endpoint}), transport.WithQuota(q)), plainCredentials())
 
-				var members [100_000]identity.ID // more than can be in flight, so that no change waits for an earlier one
-				for i := range members {
-					members[i] = identity.ExternalID(user(i))
-				}
 				report, err := apply(t.Context(), t, im, func(yield func(cohort.Change, error) bool) {
 					for i := 0; i%1000 > 0 || time.Since(start) < length; i++ {
 						if !yield(cohort.Add(members[i%len(members)]), nil) {

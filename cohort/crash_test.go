@@ -52,8 +52,8 @@ type victim struct {
 // The audience of the crash tests: users from to-1. Of every fifth user the first export knows the alias alone, and of every seventh it
 // thinks that the alias and the external ID are two people. Later it knows better.
 const (
-	crashUsers = 4200
-	shift      = 1500
+	crashUsers = 2400
+	shift      = 1100
 	crashed    = "camp-481"
 )
 

@@ -405,25 +405,25 @@ func TestSyncProgress(t *testing.T) {
 		syncer := s.syncer(t, newLedger(t))
 		mustSync(t, syncer, users(1, 2000))
 		var heard []cohort.Progress
-		report := mustSync(t, syncer, users(2001, 200_000), cohort.OnProgress(func(p cohort.Progress) { heard = append(heard, p) }))
-		if len(heard) != 3+2+198 {
+		report := mustSync(t, syncer, users(2001, 140_000), cohort.OnProgress(func(p cohort.Progress) { heard = append(heard, p) }))
+		if len(heard) != 2+2+138 {
 			t.Fatalf("told %d times", len(heard))
 		}
-		for i, p := range heard[:3] {
+		for i, p := range heard[:2] {
 			if want := (cohort.Progress{CohortID: campaign, Rows: (i + 1) << 16}); p != want {
 				t.Errorf("while reading (-want +got):\n%s", cmp.Diff(want, p))
 			}
 		}
-		for i, p := range heard[4:] {
-			if before := heard[i+3]; p.Accepted < before.Accepted || p.Changes != 200_000 || p.Rows != 198_000 || p.Rate <= 0 || (p.Left > 0) != (p.Accepted < p.Changes) {
+		for i, p := range heard[3:] {
+			if before := heard[i+2]; p.Accepted < before.Accepted || p.Changes != 140_000 || p.Rows != 138_000 || p.Rate <= 0 || (p.Left > 0) != (p.Accepted < p.Changes) {
 				t.Errorf("%+v came after %+v", p, before)
 			}
 		}
-		if last := heard[len(heard)-1]; last.Accepted != 200_000 || last.Requests != report.Requests {
+		if last := heard[len(heard)-1]; last.Accepted != 140_000 || last.Requests != report.Requests {
 			t.Errorf("the last progress %+v, report %v", last, report)
 		}
 		// Half way, the time left is about the time it took.
-		half := heard[3+100]
+		half := heard[2+70]
 		if took := time.Duration(float64(half.Accepted) / half.Rate * float64(time.Second)); half.Left < took*9/10 || half.Left > took*11/10 {
 			t.Errorf("%v left after %v, half way", half.Left, took)
 		}

@@ -126,7 +126,7 @@ func covers(p cohort.Portion, truth int) bool { return p.Low <= truth && truth <
 // and those of the kinds, have the truth in at least 95 % of them. That they have it in at least 95 % of all samples there are is the matter of TestPortionCovers.
 func TestEstimateCovers(t *testing.T) {
 	t.Parallel()
-	const runs, size, seed = 1000, 60, 1
+	const runs, size, seed = estimateRuns, 60, 1
 	for name, sizes := range map[string][]int{
 		"one kind": {400}, "devices": {0, 0, 200},
 		"one large kind": {400, 0, 40}, "three kinds": {200, 200, 200}, "a kind looked up whole": {300, 5},

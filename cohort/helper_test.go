@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"io"
 	"iter"
+	"math/rand/v2"
 	"net/http"
 	"slices"
 	"strconv"
@@ -263,6 +264,15 @@ func (o *overlaps) end(ids []string) {
 		delete(o.members, id)
 	}
 	o.now--
+}
+
+// some returns every so manieth of a list, from one by chance on.
+func some[T any](list []T, every int) []T {
+	var chosen []T
+	for i := rand.IntN(every); i < len(list); i += every {
+		chosen = append(chosen, list[i])
+	}
+	return chosen
 }
 
 func sorted(ids []string) []string {

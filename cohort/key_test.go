@@ -79,18 +79,18 @@ func TestApplyRotation(t *testing.T) {
 		credentials.ImportKey = source
 		im := newImporter(t, s.client(t), credentials)
 		time.AfterFunc(2500*time.Millisecond, func() { s.workspace.InvalidateKey(s.partner, s.importKey) })
-		report, err := apply(t.Context(), t, im, adds(200_000))
-		if err != nil || report.Adds.Accepted != 200_000 {
+		report, err := apply(t.Context(), t, im, adds(100_000))
+		if err != nil || report.Adds.Accepted != 100_000 {
 			t.Fatalf("want everything accepted: %v, %v", report, err)
 		}
 		refused := source.refused[s.importKey.Fingerprint()]
 		if refused < 1 || refused > 16 {
 			t.Errorf("the old key was refused %d times, want for no more than what was in flight", refused)
 		}
-		if got := source.accepted[s.importKey.Fingerprint()] + source.accepted[newKey.Fingerprint()]; got != 200 {
-			t.Errorf("%d requests were told as accepted, want 200", got)
+		if got := source.accepted[s.importKey.Fingerprint()] + source.accepted[newKey.Fingerprint()]; got != 100 {
+			t.Errorf("%d requests were told as accepted, want 100", got)
 		}
-		if report.Requests != 200+refused || s.posts() != report.Requests {
+		if report.Requests != 100+refused || s.posts() != report.Requests {
 			t.Errorf("%d requests reported, the endpoint saw %d, want one more for each refusal", report.Requests, s.posts())
 		}
 	})

@@ -60,21 +60,21 @@ func TestApplyLeak(t *testing.T) { //nolint:paralleltest // the profile is about
 	}
 	tests := []test{
 		{name: "the source fails", run: func(ctx context.Context, _ context.CancelFunc, im *cohort.Importer) {
-			_, _ = im.Apply(ctx, campaign, failing(30_000, 15_500, errSource))
+			_, _ = im.Apply(ctx, campaign, failing(6000, 3500, errSource))
 		}},
 		{name: "the source panics", run: func(ctx context.Context, _ context.CancelFunc, im *cohort.Importer) {
 			defer func() { _ = recover() }()
-			_, _ = im.Apply(ctx, campaign, then(adds(15_500), func() { panic("of the source") }))
+			_, _ = im.Apply(ctx, campaign, then(adds(3500), func() { panic("of the source") }))
 		}},
 		{name: "cancelled in flight", fault: brazetest.Delay(1 << 40), run: func(ctx context.Context, cancel context.CancelFunc, im *cohort.Importer) {
-			_, _ = im.Apply(ctx, campaign, then(adds(15_500), cancel))
+			_, _ = im.Apply(ctx, campaign, then(adds(3500), cancel))
 		}},
 		{name: "cancelled at the limiter", limiter: stuck{}, run: func(ctx context.Context, cancel context.CancelFunc, im *cohort.Importer) {
-			_, _ = im.Apply(ctx, campaign, then(adds(15_500), cancel))
+			_, _ = im.Apply(ctx, campaign, then(adds(3500), cancel))
 		}},
 		{name: "cancelled for a full window", limiter: stuck{}, run: func(ctx context.Context, cancel context.CancelFunc, im *cohort.Importer) {
 			_, _ = im.Apply(ctx, campaign, then(list(), cancel))
-			_, _ = im.Apply(ctx, campaign, adds(30_000))
+			_, _ = im.Apply(ctx, campaign, adds(6000))
 		}},
 		{name: "a stream closed in time", run: func(ctx context.Context, _ context.CancelFunc, im *cohort.Importer) { streamAndClose(ctx, ctx, im) }},
 		{name: "a stream closed without time", fault: brazetest.Delay(1 << 40), run: func(ctx context.Context, cancel context.CancelFunc, im *cohort.Importer) {
@@ -112,13 +112,13 @@ func TestApplyLeak(t *testing.T) { //nolint:paralleltest // the profile is about
 					limiter = open{}
 				}
 				client := s.client(t, transport.WithRetryPolicy(transport.RetryPolicy{MaxAttempts: 1, AttemptTimeout: time.Second}))
-				im := newImporter(t, client, s.credentials(), cohort.WithLimiter(limiter))
+				im := newImporter(t, client, s.credentials(), cohort.WithLimiter(limiter), cohort.WithInFlight(4))
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
 				if tt.run != nil {
 					tt.run(ctx, cancel, im)
 				} else {
-					_, _ = im.Apply(ctx, campaign, adds(30_000))
+					_, _ = im.Apply(ctx, campaign, adds(6000))
 				}
 			}
 			if profile == nil {

@@ -12,5 +12,8 @@ const (
 	estimateShares   = 5
 	wrongKeyRequests = 5000 // of a rotation to a wrong key; one to a good key is as long with the race detector too
 	faultTimes       = 3
+	defaultSome      = 1
+	defaultTrips     = 4
+	estimateRuns     = 1000
 	defaultStreams   = 1000
 )

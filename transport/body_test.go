@@ -216,7 +216,7 @@ func TestReleaseOnLoopback(t *testing.T) {
 				defer c.CloseIdleConnections()
 
 				var releases atomic.Int64
-				const calls = 6
+				const calls = 3
 				for range calls {
 					body := bytes.Repeat([]byte("0123456789abcdef"), size/16)
 					released := make(chan struct{})

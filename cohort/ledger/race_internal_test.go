@@ -2,9 +2,9 @@
 
 package ledger
 
-// The race detector makes the same work ten times as dear. With it the tests that try one thing after the other try every twentieth of them, and it has
+// The race detector makes the same work ten times as dear. With it the tests that try one thing after the other try every fortieth of them, and it has
 // little to find there: most of them run in one goroutine.
 const (
-	defaultEvery     = 20
-	DefaultHistories = 20
+	defaultEvery     = 40
+	DefaultHistories = 12
 )

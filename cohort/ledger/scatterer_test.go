@@ -2,11 +2,11 @@ package ledger_test
 
 import (
 	"errors"
-	"fmt"
 	"iter"
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -17,9 +17,10 @@ import (
 
 // longWanted yields n identifiers that are so long that the partitions soon go to the file, and calls before with the number of each.
 func longWanted(n int, before func(i int)) iter.Seq2[ledger.Wanted, error] {
+	long := strings.Repeat("0", 900)
 	return func(yield func(ledger.Wanted, error) bool) {
 		for i := range n {
-			if before(i); !yield(ledger.Wanted{ID: identity.ExternalID(fmt.Sprintf("%0900d", i))}, nil) {
+			if before(i); !yield(ledger.Wanted{ID: identity.ExternalID(long + strconv.Itoa(i))}, nil) {
 				return
 			}
 		}

@@ -106,9 +106,13 @@ func TestStorageFindsFlaws(t *testing.T) {
 		t.Run(fmt.Sprint("flaw ", f), func(t *testing.T) {
 			t.Parallel()
 			s := storage{open: newToy(f), big: 30, every: 1}
-			_, err := s.crashes(t.Context(), (*run).inTurn, uint64(f))
+			first, second := s.crashes, s.faults
+			if f == flawGoesOn || f == flawTrustsCache {
+				first, second = s.faults, s.crashes // what goes wrong after a failed operation, crashes alone do not show
+			}
+			_, err := first(t.Context(), (*run).inTurn, uint64(f))
 			if err == nil {
-				_, err = s.faults(t.Context(), (*run).inTurn, uint64(f))
+				_, err = second(t.Context(), (*run).inTurn, uint64(f))
 			}
 			if err == nil {
 				t.Fatal("nothing was found")
