@@ -219,7 +219,7 @@ func (s *Stream) name() error {
 		return nil
 	}
 	report := Report{CohortID: s.cohort.ID}
-	var err error
+	var err, broken error
 	if s.syncer == nil {
 		var end end
 		end, err = s.importer.name(s.ctx, s.cohort)
@@ -227,13 +227,16 @@ func (s *Stream) name() error {
 	} else {
 		t := &task{syncer: s.syncer, ctx: s.ctx, start: time.Now(), session: s.session, header: s.session.Header(), report: report}
 		err = t.name(s.cohort, Audience{}, &ledger.Difference{})
-		report = t.report
+		report, broken = t.report, t.broken
 	}
 	s.named = err == nil
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.state.Requests += report.Requests
 	s.state.Named = report.Named
+	if broken != nil {
+		s.broken = broken
+	}
 	if s.named { // or the next attempt warns again
 		s.state.Warnings = report.Warnings
 	}
