@@ -32,8 +32,8 @@ func (s *Stream) carryOn() {
 	pause := firstPause
 	for s.due() {
 		carried, err := s.carry()
-		if err == nil {
-			err = s.tidy()
+		if tidyErr := s.tidy(); err == nil {
+			err = tidyErr
 		}
 		if carried {
 			pause = firstPause
@@ -106,7 +106,7 @@ func (s *Stream) feed(r *run) {
 	defer timer.Stop()
 	var open chan struct{} // closed when the batch that is open comes to its end; nil as long as it has no changes
 	var since time.Time    // when its first change came
-	for fed := 0; ; {
+	for {
 		var now, last bool
 		chunk, now, last = s.more(chunk[:0])
 		for _, c := range chunk {
@@ -114,8 +114,8 @@ func (s *Stream) feed(r *run) {
 				return
 			}
 		}
-		fed += len(chunk)
-		tidy := fed >= tidyAfter && s.session != nil
+		s.untidied += len(chunk)
+		tidy := s.tidyDue()
 		switch {
 		case len(r.open.changes) == 0:
 			open = nil
@@ -243,11 +243,18 @@ func (s *Stream) name() error {
 	return err
 }
 
+// tidyDue reports whether so much was recorded, by however many runs, that it is time to tidy the ledger.
+func (s *Stream) tidyDue() bool { return s.keeper != nil && s.untidied >= tidyAfter }
+
 // tidy keeps the ledger of a stream that lasts for long from growing without need. No request is under way.
 func (s *Stream) tidy() error {
-	if s.keeper == nil {
+	s.mu.Lock()
+	broken := s.broken
+	s.mu.Unlock()
+	if !s.tidyDue() || broken != nil {
 		return nil
 	}
+	s.untidied = 0
 	err := s.keeper.Tidy(s.ctx)
 	if err != nil && s.ctx.Err() == nil {
 		s.mu.Lock()

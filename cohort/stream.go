@@ -82,7 +82,9 @@ type Stream struct {
 
 	session ledger.Session    // nil without a ledger
 	keeper  ledger.Timekeeper // the session
-	named   bool              // of the courier
+
+	named    bool // of the courier
+	untidied int  // changes since the ledger was tidied; of the courier
 
 	ahead atomic.Int64 // before this second an event is surely not too far ahead
 
