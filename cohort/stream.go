@@ -77,6 +77,7 @@ type Stream struct {
 	cancel context.CancelFunc
 	worked chan struct{} // closed when the courier is done
 	told   chan struct{} // closed when the herald is done
+	ended  chan struct{} // closed when the first Close has given up the lease
 	work   chan struct{} // wakes the courier
 	news   chan struct{} // wakes the herald
 
@@ -189,7 +190,7 @@ func newStream(ctx context.Context, im *Importer, c Cohort, opts []StreamOption)
 	}
 	s := &Stream{
 		importer: im, cohort: c, config: config, keys: newMemberKeys(),
-		worked: make(chan struct{}), told: make(chan struct{}), work: make(chan struct{}, 1), news: make(chan struct{}, 1),
+		worked: make(chan struct{}), told: make(chan struct{}), ended: make(chan struct{}), work: make(chan struct{}, 1), news: make(chan struct{}, 1),
 		times: newTimes(config.memory, int64(config.horizon)), backlog: newBacklog(),
 	}
 	s.acked, s.flushTo, s.flushed = s.backlog.head, s.backlog.head, s.backlog.head
@@ -499,8 +500,10 @@ func (s *Stream) Close(ctx context.Context) ([]Event, error) {
 	<-s.worked
 	<-s.told
 	if again {
+		<-s.ended
 		return nil, nil
 	}
+	defer close(s.ended)
 	s.cancel()
 	var left []Event
 	s.mu.Lock()

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -477,6 +478,60 @@ func TestStreamLedgerFails(t *testing.T) {
 			t.Errorf("%s never failed", what)
 		}
 	}
+}
+
+// slowLedger is a ledger whose sessions take a second to close.
+type slowLedger struct {
+	ledger.Ledger
+	closed atomic.Int64
+}
+
+func (l *slowLedger) Open(ctx context.Context, key ledger.Key) (ledger.Session, error) {
+	s, err := l.Ledger.Open(ctx, key)
+	keeper, _ := s.(ledger.Timekeeper)
+	return slowSession{s, keeper, l}, err
+}
+
+type slowSession struct {
+	ledger.Session
+	ledger.Timekeeper
+	of *slowLedger
+}
+
+func (s slowSession) Close() error {
+	err := wait(context.Background(), time.Second)
+	s.of.closed.Add(1)
+	return errors.Join(err, s.Session.Close())
+}
+
+// TestStreamClosesOnce closes a stream from two goroutines at once: one gets what is left, and when either call returns the lease is free.
+func TestStreamClosesOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		stage := newStage(t)
+		stage.server.Inject(brazetest.Users(), brazetest.Unauthorized(brazetest.WrongImportKey)).Always()
+		state := &slowLedger{Ledger: newLedger(t)}
+		s, err := newSyncer(t, stage.importer(t), state).Stream(t.Context(), sale())
+		if err != nil {
+			t.Fatal(err)
+		}
+		sendAll(t, s, enter(1, time.Now()))
+		var group sync.WaitGroup
+		var left [2]int
+		for i := range left {
+			group.Go(func() {
+				events, err := s.Close(t.Context())
+				left[i] = len(events)
+				if state.closed.Load() != 1 || (err == nil) != (len(events) == 0) {
+					t.Errorf("Close = %d events, %v; the session was closed %d times", len(events), err, state.closed.Load())
+				}
+			})
+		}
+		group.Wait()
+		if left[0]+left[1] != 1 {
+			t.Errorf("%v events were returned, want one", left)
+		}
+	})
 }
 
 // TestStreamSendAll gives a stream more events at once than it looks at in one go, some of them refused and some late.
