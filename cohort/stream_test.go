@@ -331,6 +331,31 @@ func TestStreamTrouble(t *testing.T) {
 	}
 }
 
+// TestStreamSendsTheNewestAlone has a request fail of which one event was overtaken by another, a thousand events later: it is not sent again.
+func TestStreamSendsTheNewestAlone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		stage := newStage(t)
+		stage.people(t, 1)
+		stage.server.Inject(brazetest.Users(), brazetest.Unauthorized(brazetest.WrongImportKey)).Times(1)
+		s := openStream(t, newImporter(t, stage.client(t), stage.credentials(), cohort.WithInFlight(1)))
+		at := time.Now()
+		sendAll(t, s, enter(1, at))
+		for i := range 1200 {
+			sendAll(t, s, enter(i+2, at))
+		}
+		sendAll(t, s, leave(1, at.Add(1)))
+		if err := s.Flush(t.Context()); !errors.Is(err, transport.ErrUnauthorized) {
+			t.Errorf("Flush = %v", err)
+		}
+		closeStream(t, s)
+		want := cohort.Tally{Accepted: 1201, Refused: 1000}
+		if state := s.State(); state.Changes != want || state.Superseded != 1 || len(stage.members()) > 0 {
+			t.Errorf("%v, want the changes %v", state, want)
+		}
+	})
+}
+
 // plainLedger is a ledger whose sessions keep no times.
 type plainLedger struct{ ledger.Ledger }
 
@@ -644,6 +669,40 @@ func TestStreamMemory(t *testing.T) {
 		closeStream(t, s)
 		if state := s.State(); state.Members != 1 {
 			t.Errorf("%d members within the horizon, want 1", state.Members)
+		}
+	})
+}
+
+// TestStreamWarns shows the warnings of a stream, however often what they are about is sent again.
+func TestStreamWarns(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		stage := newStage(t)
+		state := newLedger(t)
+		other, err := newSyncer(t, stage.importer(t), state).Stream(t.Context(), cohort.Cohort{ID: "camp-500", Name: sale().Name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		sendAll(t, other, enter(1, time.Now()))
+		closeStream(t, other)
+		s, err := newSyncer(t, stage.importer(t), state).Stream(t.Context(), sale())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := s.State().Warnings; len(got) > 0 {
+			t.Errorf("warnings before an event: %v", got)
+		}
+		long := func(i int) cohort.Event {
+			e := enter(i, time.Now())
+			e.ID = identity.ExternalID(strings.Repeat("x", identity.MaxExternalIDBytes) + user(i))
+			return e
+		}
+		stage.server.Inject(brazetest.Users(), brazetest.Status(http.StatusServiceUnavailable)).Times(12)
+		sendAll(t, s, enter(1, time.Now()), long(1), long(2), long(2))
+		closeStream(t, s)
+		want := []cohort.Warning{{Kind: cohort.WarnName, Count: 1}, {Kind: cohort.WarnOverlong, Count: 2}}
+		if diff := cmp.Diff(want, s.State().Warnings); diff != "" || s.State().Failures == 0 {
+			t.Errorf("%d failures, warnings (-want +got):\n%s", s.State().Failures, diff)
 		}
 	})
 }
