@@ -32,8 +32,8 @@ func (s *Stream) carryOn() {
 	pause := firstPause
 	for s.due() {
 		carried, err := s.carry()
-		if err == nil {
-			err = s.tidy()
+		if tidyErr := s.tidy(); err == nil {
+			err = tidyErr
 		}
 		if carried {
 			pause = firstPause
@@ -106,7 +106,7 @@ func (s *Stream) feed(r *run) {
 	defer timer.Stop()
 	var open chan struct{} // closed when the batch that is open comes to its end; nil as long as it has no changes
 	var since time.Time    // when its first change came
-	for fed := 0; ; {
+	for {
 		var now, last bool
 		chunk, now, last = s.more(chunk[:0])
 		for _, c := range chunk {
@@ -114,8 +114,8 @@ func (s *Stream) feed(r *run) {
 				return
 			}
 		}
-		fed += len(chunk)
-		tidy := fed >= tidyAfter && s.session != nil
+		s.untidied += len(chunk)
+		tidy := s.tidyDue()
 		switch {
 		case len(r.open.changes) == 0:
 			open = nil
@@ -219,7 +219,7 @@ func (s *Stream) name() error {
 		return nil
 	}
 	report := Report{CohortID: s.cohort.ID}
-	var err error
+	var err, broken error
 	if s.syncer == nil {
 		var end end
 		end, err = s.importer.name(s.ctx, s.cohort)
@@ -227,24 +227,34 @@ func (s *Stream) name() error {
 	} else {
 		t := &task{syncer: s.syncer, ctx: s.ctx, start: time.Now(), session: s.session, header: s.session.Header(), report: report}
 		err = t.name(s.cohort, Audience{}, &ledger.Difference{})
-		report = t.report
+		report, broken = t.report, t.broken
 	}
 	s.named = err == nil
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.state.Requests += report.Requests
 	s.state.Named = report.Named
+	if broken != nil {
+		s.broken = broken
+	}
 	if s.named { // or the next attempt warns again
 		s.state.Warnings = report.Warnings
 	}
 	return err
 }
 
+// tidyDue reports whether so much was recorded, by however many runs, that it is time to tidy the ledger.
+func (s *Stream) tidyDue() bool { return s.keeper != nil && s.untidied >= tidyAfter }
+
 // tidy keeps the ledger of a stream that lasts for long from growing without need. No request is under way.
 func (s *Stream) tidy() error {
-	if s.keeper == nil {
+	s.mu.Lock()
+	broken := s.broken
+	s.mu.Unlock()
+	if !s.tidyDue() || broken != nil {
 		return nil
 	}
+	s.untidied = 0
 	err := s.keeper.Tidy(s.ctx)
 	if err != nil && s.ctx.Err() == nil {
 		s.mu.Lock()

@@ -242,6 +242,7 @@ func (e *exposure) drive(t *testing.T, address string, transporter http.RoundTri
 	e.show(report)
 	hear(err)
 	e.driveSyncer(t, im, hear, tell)
+	e.driveStream(t, im, hear)
 	return details.String()
 }
 
@@ -301,6 +302,50 @@ func (e *exposure) driveSyncer(t *testing.T, im *cohort.Importer, hear func(erro
 	show(reports, err)
 	report, err = syncer.Drain(t.Context(), campaign, tell...)
 	show(report, err)
+}
+
+// driveStream makes every call of a stream, with events that are taken, refused and late.
+func (e *exposure) driveStream(t *testing.T, im *cohort.Importer, hear func(error)) {
+	t.Helper()
+	s, err := newSyncer(t, im, newLedger(t)).Stream(t.Context(), sale(), cohort.WithMemory(0),
+		cohort.OnAcknowledge(func(events []cohort.Event) { e.show(events) }), cohort.OnFailure(e.showError))
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := time.Now()
+	event := func(id identity.ID, at time.Time) cohort.Event {
+		return cohort.Event{ID: id, At: at, Direction: cohort.Leave}
+	}
+	taken := []cohort.Event{
+		event(identity.ExternalID(secretExternal), at), event(identity.Alias{Label: "crm", Name: secretAlias}.ID(), at), event(identity.DeviceID(secretDevice), at),
+		event(identity.ExternalID(secretExternal+strings.Repeat("x", 1000)), at),
+	}
+	returned := []cohort.Event{
+		event(identity.ExternalID(secretExternal), at.Add(-1)), event(identity.DeviceID(secretDevice), at.Add(time.Hour)), event(identity.DeviceID(secretDevice), time.Time{}),
+		{ID: identity.ExternalID(secretExternal), At: at}, event(identity.ExternalID(secretExternal+"\n"), at), event(identity.Alias{Name: secretAlias}.ID(), at),
+		event(identity.DeviceID(secretDevice+"\xff"), at), event(secretHuge, at),
+	}
+	tell := func(ev cohort.Event, err error) {
+		e.show(ev, &ev, ev.Direction)
+		hear(err)
+		if late, ok := errors.AsType[*cohort.LateError](err); ok {
+			e.show(*late)
+		}
+	}
+	for _, ev := range slices.Concat(taken, returned) {
+		tell(ev, s.Send(t.Context(), ev))
+	}
+	e.show(s, struct{ Stream *cohort.Stream }{s}, s.State())
+	hear(s.Flush(t.Context()))
+	if _, err := s.SendAll(t.Context(), slices.Concat(taken, returned), tell); err != nil {
+		hear(err)
+	}
+	ended, end := context.WithCancel(t.Context())
+	end() // trouble may last
+	left, err := s.Close(ended)
+	e.show(left, s.State(), s.State().Warnings)
+	hear(err)
+	hear(s.Send(t.Context(), taken[0]))
 }
 
 // TestSecretsStayHidden drives every way in which a call can go wrong, formats everything that a program can get hold of, and looks for pieces of the

@@ -16,55 +16,52 @@ import (
 )
 
 // Stream carries events into one cohort as they happen: somebody entered, somebody left. It is for queues and webhooks, where a [Syncer.Sync] is for
-// lists. Make one with [Syncer.Stream] or [Importer.Stream], give it events with Send, and end it with Close, or its goroutines stay. It is safe for
-// concurrent use.
+// lists. Make one with [Syncer.Stream] or [Importer.Stream], give it events with Send or SendAll, and end it with Close, or its goroutines stay. It is
+// safe for concurrent use.
 //
 // # Order
 //
 // The newest event of each member wins, by the times of the events and not by that of their arrival. Of two events of the same time the one with
-// [Leave] wins, whichever came first, because who is left out by mistake is the smaller harm; so the same events have the same end in every order,
-// however often they come. What repeats an event that was accepted is not sent again.
+// [Leave] wins, because who is left out by mistake is the smaller harm. So the same events have the same end in every order, however often they come.
+// What repeats an event that was accepted is not sent again.
 //
-// An event that is older than what is known of its member is not applied, and never without a word: Send returns a [*LateError]. The times of members
-// are kept as long as they lie within a horizon of the newest event of all ([WithHorizon]), and up to a number of members ([WithMemory]). When times
-// are forgotten a watermark rises to the newest of them, and an event at or below it, of a member of whom nothing is known, is late too: it may be
-// older than what was forgotten. It is the times of the events that count here and not the clock, so that a backlog of days is read like one of
-// minutes. A time in the future would make every true event late; one further ahead than clocks differ is refused ([WithSkew]).
+// An event that is older than what is known of its member is not applied, and never without a word: Send returns a [*LateError]. The time of a member's
+// newest event is kept as long as it lies within [WithHorizon] of the newest event of all, for up to [WithMemory] members. Where times are forgotten, a
+// watermark rises to the newest of them; an event at or below it, of a member of whom nothing is known, is late too, because it may be older than what
+// was forgotten. The clock does not count, so a backlog of days is read like one of minutes; but an event from the future would make every true one
+// late, and is refused beyond [WithSkew].
 //
 // Order is kept for each identifier, not for each person. Where one person has two, say an alias and an external ID, give events of one of them alone.
 //
 // # Acknowledgement
 //
-// An event is settled when the endpoint has accepted it, when it has accepted a newer event of the member in its place, when it repeats one that came
-// before, when it was returned as late, or when it is about somebody on the do-not-send list. The function of [OnAcknowledge] gets the settled events
-// in the order in which they arrived, none before all that arrived before it are settled: the offset of the last one can be committed to a queue.
-// Whoever needs to know at once calls Flush.
+// An event is settled when the endpoint has accepted it, or a newer one of its member in its place; when it repeats one that came before; when it was
+// returned as late; or when it would put in somebody who is on the do-not-send list as the event is given, and then its time is not kept. The function
+// of [OnAcknowledge] gets the settled events in the order in which they arrived, none before all that arrived before it are settled: the offset of the
+// last one can be committed to a queue. Whoever needs to know at once calls Flush.
 //
-// No event is acknowledged that was not settled. What the endpoint refused, or what may have got lost, is kept and sent again: after a second,
-// then after twice as long each time up to a minute, and at once by Flush. The function of [OnFailure] hears why. A key that the customer invalidated
-// therefore stops a stream, but loses nothing; what Close could not deliver it returns. A failure of the ledger ends the stream.
+// What the endpoint refused, or what may have got lost, is kept and sent again: after a second, then after twice as long each time up to a minute, and
+// at once by Flush. The function of [OnFailure] hears why. A key that the customer invalidated therefore stops a stream but loses nothing, and Close
+// returns what it could not deliver. A refusal is taken to be about the whole request, as every documented one is: identifiers are checked before, and
+// a request is not divided to find one that the endpoint dislikes. If the ledger cannot record, the stream ends.
 //
 // # Pace
 //
-// Changes leave when there are 1,000 of them, when the first has waited as long as [WithDelay] allows, or at a Flush. Of several events of a member
-// until then the newest is sent alone. Several requests are under way at a time, but never two with the same member. When as many events are
-// unacknowledged as [WithBacklog] allows, Send waits. An event in the backlog takes about 150 bytes and its identifier, a member that is kept about
-// 100.
+// Changes leave when there are 1,000 of them, when the first has waited for [WithDelay], or at a Flush. Of several events of a member until then the
+// newest is sent alone. Several requests are under way at a time ([WithInFlight]), but never two with the same member. When as many events are
+// unacknowledged as [WithBacklog] allows, what is there is sent and Send waits.
 //
 // # With a ledger and without
 //
-// A stream of a [Syncer] holds the lease on its cohort as long as it is open, and records each change before it leaves, together with the time of its
-// event. A time is durable before its request leaves, and so before its event can be acknowledged; that of a request which was refused does not
-// count. Hence after a crash the next stream knows every event that may have been applied: an older one is late, and the event itself, which the
-// queue delivers again because it was not acknowledged, is applied once more unless its acceptance was recorded. An event that was not acknowledged
-// is never late because of itself, nor because events of other members were newer, unless the times of more members than are kept came in between.
-// The ledger keeps hashes in place of the identifiers of those who left. A watermark alone would be smaller, but after a restart it would turn away
-// whatever comes out of order and was not applied yet.
+// A stream of a [Syncer] holds the lease on its cohort as long as it is open. It records each change before it leaves, together with the time of its
+// event; that of a request which was surely refused does not count. After a crash the next stream therefore knows every event that may have been
+// applied: an older one is late, and the event itself, which the queue delivers again, is sent once more unless its acceptance was recorded. An event
+// that was not acknowledged is late only by a newer one of its member, or if times as new as its own had to be forgotten. With the times the ledger
+// keeps hashes of identifiers, also of those who left, until they are forgotten; [Syncer.Erase] leaves them.
 //
-// A stream of an [Importer] knows the events since it was opened and nothing else.
+// A stream of an [Importer] knows the events since it was opened and nothing else. Open one at a time for a cohort: two know nothing of each other.
 //
-// Removals are not held by the removal guard: each is a single event and no list that may have lost its rows. An Enter of somebody on the
-// do-not-send list is settled without being sent, and its time is not kept.
+// The removal guard holds nothing here: each removal is an event, and not a row that may be missing from a list.
 type Stream struct {
 	importer   *Importer
 	syncer     *Syncer // nil without a ledger
@@ -77,12 +74,15 @@ type Stream struct {
 	cancel context.CancelFunc
 	worked chan struct{} // closed when the courier is done
 	told   chan struct{} // closed when the herald is done
+	ended  chan struct{} // closed when the first Close has given up the lease
 	work   chan struct{} // wakes the courier
 	news   chan struct{} // wakes the herald
 
 	session ledger.Session    // nil without a ledger
 	keeper  ledger.Timekeeper // the session
-	named   bool              // of the courier
+
+	named    bool // of the courier
+	untidied int  // changes since the ledger was tidied; of the courier
 
 	ahead atomic.Int64 // before this second an event is surely not too far ahead
 
@@ -102,6 +102,8 @@ type Stream struct {
 	failure error // the last one
 	state   StreamState
 	counts  [fates]int
+
+	overlong int // events that can hardly match
 }
 
 // StreamState is what has become of the events of a [Stream] so far. It holds counts and never an identifier. The sums hold at every moment:
@@ -122,8 +124,8 @@ type StreamState struct {
 	// Unacknowledged is how many events the function of OnAcknowledge has not yet got. It counts events that are settled, too: others
 	// that arrived before them are not.
 	Unacknowledged int
-	// Members is of how many members the time of the newest event is kept that was settled. Of members of whom nothing is known events up to
-	// Watermark are late; it is the zero time as long as nothing was forgotten.
+	// Members is of how many members the time of a settled event is kept. Of all others events up to Watermark are late; it is the zero time as
+	// long as nothing was forgotten.
 	Members   int
 	Watermark time.Time
 	// Changes is what became of the changes that were put into requests. A change that is sent again counts again.
@@ -132,7 +134,8 @@ type StreamState struct {
 	Requests int
 	// Failures counts the attempts that failed, after which events were kept to be sent again.
 	Failures int
-	// Named is what a stream of a Syncer did about the name of its cohort, and Warnings lists what is legal but likely wrong.
+	// Named is what a stream of a Syncer did about the name of its cohort, and Warnings lists what is legal but likely wrong: [WarnName] and
+	// [WarnOverlong].
 	Named    Naming
 	Warnings []Warning
 }
@@ -187,7 +190,7 @@ func newStream(ctx context.Context, im *Importer, c Cohort, opts []StreamOption)
 	}
 	s := &Stream{
 		importer: im, cohort: c, config: config, keys: newMemberKeys(),
-		worked: make(chan struct{}), told: make(chan struct{}), work: make(chan struct{}, 1), news: make(chan struct{}, 1),
+		worked: make(chan struct{}), told: make(chan struct{}), ended: make(chan struct{}), work: make(chan struct{}, 1), news: make(chan struct{}, 1),
 		times: newTimes(config.memory, int64(config.horizon)), backlog: newBacklog(),
 	}
 	s.acked, s.flushTo, s.flushed = s.backlog.head, s.backlog.head, s.backlog.head
@@ -259,11 +262,12 @@ func (s *Stream) Send(ctx context.Context, e Event) error {
 	return nil
 }
 
-// SendAll is [Stream.Send] for several events at once, such as a consumer gets from its queue, and takes less time for each. What Send would say of an
-// event is told to returned, in the order of the events: of what can be no event an [*identity.RejectError], and of one that is too old a [*LateError].
+// SendAll is [Stream.Send] for several events at once, such as a consumer gets from its queue, in less time for each. An event that Send would answer
+// with an [*identity.RejectError] or a [*LateError] is handed to returned with that error, in its turn and in the calling goroutine. The function must
+// not be nil.
 //
-// It returns how many of the events it dealt with, which is all of them unless there is an error: that of the context, [ErrStreamClosed], or the error
-// of the ledger that ended the stream. The others were not taken. The function is called in the calling goroutine; it must not be nil.
+// It returns how many of the events it dealt with: all of them, unless there is an error. That is the context's, [ErrStreamClosed], or the ledger's that
+// ended the stream, and the events from that number on were not taken.
 func (s *Stream) SendAll(ctx context.Context, events []Event, returned func(Event, error)) (int, error) {
 	if returned == nil {
 		return 0, &InvalidError{Field: "returned", Problem: "is nil", Next: "give a function that hears of events that are refused or late"}
@@ -367,6 +371,9 @@ func (s *Stream) put(e Event, key memberKey) error {
 		s.settle(position, repeated)
 		s.advance()
 		return nil
+	}
+	if e.ID.Overlong() {
+		s.overlong++
 	}
 	held := s.backlog.at(position)
 	if held.prior = known.last; held.prior != 0 {
@@ -497,8 +504,10 @@ func (s *Stream) Close(ctx context.Context) ([]Event, error) {
 	<-s.worked
 	<-s.told
 	if again {
+		<-s.ended
 		return nil, nil
 	}
+	defer close(s.ended)
 	s.cancel()
 	var left []Event
 	s.mu.Lock()
@@ -530,7 +539,10 @@ func (s *Stream) State() StreamState {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	state := s.state
-	state.Warnings = append([]Warning(nil), state.Warnings...)
+	state.Warnings = slices.Clone(state.Warnings)
+	if s.overlong > 0 {
+		state.Warnings = append(state.Warnings, Warning{WarnOverlong, s.overlong})
+	}
 	state.Applied, state.Superseded, state.Repeated = s.counts[applied], s.counts[superseded], s.counts[repeated]
 	state.Suppressed, state.Late = s.counts[suppressed], s.counts[late]
 	taken := int(s.backlog.tail - 1)

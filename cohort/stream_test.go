@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -330,6 +331,31 @@ func TestStreamTrouble(t *testing.T) {
 	}
 }
 
+// TestStreamSendsTheNewestAlone has a request fail of which one event was overtaken by another, a thousand events later: it is not sent again.
+func TestStreamSendsTheNewestAlone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		stage := newStage(t)
+		stage.people(t, 1)
+		stage.server.Inject(brazetest.Users(), brazetest.Unauthorized(brazetest.WrongImportKey)).Times(1)
+		s := openStream(t, newImporter(t, stage.client(t), stage.credentials(), cohort.WithInFlight(1)))
+		at := time.Now()
+		sendAll(t, s, enter(1, at))
+		for i := range 1200 {
+			sendAll(t, s, enter(i+2, at))
+		}
+		sendAll(t, s, leave(1, at.Add(1)))
+		if err := s.Flush(t.Context()); !errors.Is(err, transport.ErrUnauthorized) {
+			t.Errorf("Flush = %v", err)
+		}
+		closeStream(t, s)
+		want := cohort.Tally{Accepted: 1201, Refused: 1000}
+		if state := s.State(); state.Changes != want || state.Superseded != 1 || len(stage.members()) > 0 {
+			t.Errorf("%v, want the changes %v", state, want)
+		}
+	})
+}
+
 // plainLedger is a ledger whose sessions keep no times.
 type plainLedger struct{ ledger.Ledger }
 
@@ -416,34 +442,119 @@ func TestStreamOpens(t *testing.T) {
 	})
 }
 
-// TestStreamLedgerFails shows that a stream ends when its ledger does.
+// TestStreamLedgerFails fails the ledger at every call in turn. A stream whose ledger records no more ends and says why, without another request, and the
+// next one brings everything in order.
 func TestStreamLedgerFails(t *testing.T) {
+	t.Parallel()
+	met := map[string]bool{}
+	for at, done := 1, false; !done; at++ {
+		synctest.Test(t, func(t *testing.T) {
+			stage := newStage(t)
+			stage.people(t, 3)
+			state := newLedger(t)
+			broken := &flaky{Ledger: state, at: at}
+			acknowledged := 0
+			open := func(l ledger.Ledger) (*cohort.Stream, error) {
+				return newSyncer(t, stage.importer(t), l).Stream(t.Context(), sale(), cohort.OnAcknowledge(func(events []cohort.Event) { acknowledged += len(events) }))
+			}
+			start := time.Now()
+			events := []cohort.Event{enter(1, start), enter(2, start), leave(1, start.Add(1)), enter(3, start)}
+			s, err := open(broken)
+			if err == nil {
+				for _, e := range events {
+					if err = s.Send(t.Context(), e); err == nil {
+						err = s.Flush(t.Context())
+					}
+				}
+				posts, ends := stage.posts(), broken.what == "SetHeader" || broken.what == "BeginStamped" || broken.what == "Settle"
+				if ends {
+					if err := s.Send(t.Context(), enter(3, time.Now())); !errors.Is(err, errLedger) {
+						t.Errorf("%s fails: Send = %v", broken.what, err)
+					}
+					pass(t, time.Hour)
+				}
+				left, closeErr := s.Close(t.Context())
+				if ends && stage.posts() != posts {
+					t.Errorf("%s fails: %d requests after that", broken.what, stage.posts()-posts)
+				}
+				if acknowledged+len(left) > len(events) || len(left) > 0 && closeErr == nil {
+					t.Errorf("%s fails: %d acknowledged, %d left, Close = %v", broken.what, acknowledged, len(left), closeErr)
+				}
+				err = errors.Join(err, closeErr)
+			}
+			met[broken.what], done = true, broken.what == ""
+			// The other entries are asked about the name alone, and again after a pause.
+			if passes := done || broken.what == "Entries"; !passes && !errors.Is(err, errLedger) {
+				t.Errorf("%s fails: %v", broken.what, err)
+			}
+
+			if s, err = open(state); err != nil {
+				t.Fatal(err)
+			}
+			sendAll(t, s, events[acknowledged:]...)
+			closeStream(t, s)
+			if diff := cmp.Diff([]string{"u-2", "u-3"}, stage.members()); diff != "" {
+				t.Errorf("%s fails: members (-want +got):\n%s", broken.what, diff)
+			}
+		})
+	}
+	for _, what := range []string{"Open", "Stamps", "Entries", "SetHeader", "BeginStamped", "Settle", "Close"} {
+		if !met[what] {
+			t.Errorf("%s never failed", what)
+		}
+	}
+}
+
+// slowLedger is a ledger whose sessions take a second to close.
+type slowLedger struct {
+	ledger.Ledger
+	closed atomic.Int64
+}
+
+func (l *slowLedger) Open(ctx context.Context, key ledger.Key) (ledger.Session, error) {
+	s, err := l.Ledger.Open(ctx, key)
+	keeper, _ := s.(ledger.Timekeeper)
+	return slowSession{s, keeper, l}, err
+}
+
+type slowSession struct {
+	ledger.Session
+	ledger.Timekeeper
+	of *slowLedger
+}
+
+func (s slowSession) Close() error {
+	err := wait(context.Background(), time.Second)
+	s.of.closed.Add(1)
+	return errors.Join(err, s.Session.Close())
+}
+
+// TestStreamClosesOnce closes a stream from two goroutines at once: one gets what is left, and when either call returns the lease is free.
+func TestStreamClosesOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		stage := newStage(t)
-		state := &mortal{Ledger: ledger.NewMemory()}
-		syncer, err := cohort.NewSyncer(stage.importer(t), state)
+		stage.server.Inject(brazetest.Users(), brazetest.Unauthorized(brazetest.WrongImportKey)).Always()
+		state := &slowLedger{Ledger: newLedger(t)}
+		s, err := newSyncer(t, stage.importer(t), state).Stream(t.Context(), sale())
 		if err != nil {
 			t.Fatal(err)
 		}
-		s, err := syncer.Stream(t.Context(), springSale())
-		if err != nil {
-			t.Fatal(err)
+		sendAll(t, s, enter(1, time.Now()))
+		var group sync.WaitGroup
+		var left [2]int
+		for i := range left {
+			group.Go(func() {
+				events, err := s.Close(t.Context())
+				left[i] = len(events)
+				if state.closed.Load() != 1 || (err == nil) != (len(events) == 0) {
+					t.Errorf("Close = %d events, %v; the session was closed %d times", len(events), err, state.closed.Load())
+				}
+			})
 		}
-		state.kill()
-		at := time.Now()
-		sendAll(t, s, enter(1, at))
-		if err := s.Flush(t.Context()); !errors.Is(err, errKilled) {
-			t.Errorf("Flush = %v", err)
-		}
-		if err := s.Send(t.Context(), enter(2, at)); !errors.Is(err, errKilled) {
-			t.Errorf("Send = %v", err)
-		}
-		if left, err := s.Close(t.Context()); len(left) != 1 || !errors.Is(err, errKilled) {
-			t.Errorf("Close = %d events, %v", len(left), err)
-		}
-		if got := stage.posts(); got != 1 {
-			t.Errorf("%d requests, want that of the name alone", got)
+		group.Wait()
+		if left[0]+left[1] != 1 {
+			t.Errorf("%v events were returned, want one", left)
 		}
 	})
 }
@@ -558,6 +669,40 @@ func TestStreamMemory(t *testing.T) {
 		closeStream(t, s)
 		if state := s.State(); state.Members != 1 {
 			t.Errorf("%d members within the horizon, want 1", state.Members)
+		}
+	})
+}
+
+// TestStreamWarns shows the warnings of a stream, however often what they are about is sent again.
+func TestStreamWarns(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		stage := newStage(t)
+		state := newLedger(t)
+		other, err := newSyncer(t, stage.importer(t), state).Stream(t.Context(), cohort.Cohort{ID: "camp-500", Name: sale().Name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		sendAll(t, other, enter(1, time.Now()))
+		closeStream(t, other)
+		s, err := newSyncer(t, stage.importer(t), state).Stream(t.Context(), sale())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := s.State().Warnings; len(got) > 0 {
+			t.Errorf("warnings before an event: %v", got)
+		}
+		long := func(i int) cohort.Event {
+			e := enter(i, time.Now())
+			e.ID = identity.ExternalID(strings.Repeat("x", identity.MaxExternalIDBytes) + user(i))
+			return e
+		}
+		stage.server.Inject(brazetest.Users(), brazetest.Status(http.StatusServiceUnavailable)).Times(12)
+		sendAll(t, s, enter(1, time.Now()), long(1), long(2), long(2))
+		closeStream(t, s)
+		want := []cohort.Warning{{Kind: cohort.WarnName, Count: 1}, {Kind: cohort.WarnOverlong, Count: 2}}
+		if diff := cmp.Diff(want, s.State().Warnings); diff != "" || s.State().Failures == 0 {
+			t.Errorf("%d failures, warnings (-want +got):\n%s", s.State().Failures, diff)
 		}
 	})
 }

@@ -115,7 +115,9 @@ func WithRemovalGuard(share float64, count int) SyncerOption {
 
 // WithSuppression sets the do-not-send list. A wanted person of whom any identifier is on it is not sent, and is removed if a member. It is
 // asked for every wanted row, with all identifiers of the person, and for planned removals: those of identifiers on the list are exempt from the
-// removal guard. What else an audience says of people on the list is in memory during the run. It is called from the goroutine that made the call, may be asked for one identifier several times in a run, and should then say the same.
+// removal guard. What else an audience says of people on the list is in memory during the run. It is called from the goroutine that made the call, may
+// be asked for one identifier several times in a run, and should then say the same. A [Stream] asks it for each Enter as it is given, from whichever
+// goroutine gives it.
 func WithSuppression(suppressed func(identity.ID) bool) SyncerOption {
 	return syncerOptionFunc(func(s *Syncer) error {
 		if suppressed == nil {

@@ -345,6 +345,27 @@ func (s *flakySession) Begin(ctx context.Context, removals, adds []ledger.Member
 	return s.Session.Begin(ctx, removals, adds)
 }
 
+func (s *flakySession) BeginStamped(ctx context.Context, removals, adds []ledger.Member, stamps []ledger.Stamp, watermark int64) (ledger.Intent, error) {
+	if err := s.fail("BeginStamped"); err != nil {
+		return 0, err
+	}
+	return s.Session.(ledger.Timekeeper).BeginStamped(ctx, removals, adds, stamps, watermark)
+}
+
+func (s *flakySession) Stamps(ctx context.Context) (int64, []ledger.Stamp, error) {
+	if err := s.fail("Stamps"); err != nil {
+		return 0, nil, err
+	}
+	return s.Session.(ledger.Timekeeper).Stamps(ctx)
+}
+
+func (s *flakySession) Tidy(ctx context.Context) error {
+	if err := s.fail("Tidy"); err != nil {
+		return err
+	}
+	return s.Session.(ledger.Timekeeper).Tidy(ctx)
+}
+
 func (s *flakySession) Settle(intent ledger.Intent, outcome ledger.Outcome) error {
 	if err := s.fail("Settle"); err != nil {
 		return err

@@ -18,6 +18,7 @@ type task struct {
 	start    time.Time
 	config   runConfig
 	session  ledger.Session
+	broken   error // why the session records no more headers, if it does not
 	header   ledger.Header
 	report   Report
 	overlong int
@@ -94,7 +95,8 @@ func (t *task) setHeader(h ledger.Header) error {
 		return nil
 	}
 	if err := t.session.SetHeader(t.ctx, h); err != nil {
-		return fmt.Errorf("record the cohort's header: %w", err)
+		t.broken = fmt.Errorf("record the cohort's header: %w", err)
+		return t.broken
 	}
 	t.header = h
 	return nil

@@ -91,6 +91,10 @@ func (t *times) rest(m timed) {
 	}
 	m.last, m.rests = 0, true
 	*t.settled.at(i) = m
+	if m.at < t.newest-t.horizon { // alone, or all would be looked at for each event of a partition that is so far behind
+		t.drop(i)
+		return
+	}
 	t.oldest = min(t.oldest, m.at)
 	if t.oldest < t.newest-t.horizon-t.horizon/8 {
 		t.forget(t.newest-t.horizon-1, 0)
@@ -101,17 +105,27 @@ func (t *times) rest(m timed) {
 	}
 }
 
-// quantile returns a time that about so many of those at rest are not later than, and one at least.
+// drop makes one at rest unknown.
+func (t *times) drop(i uint32) {
+	t.watermark = max(t.watermark, t.settled.at(i).at)
+	t.settled.forget(i)
+	t.atRest--
+}
+
+// quantile returns a time that about so many of those at rest are not later than, and one at least. It looks at some alone, in the order of their
+// keys, which are as good as drawn by lot; in the order of their arrival it might see one partition of a topic and not the other.
 func (t *times) quantile(n int) int64 {
-	const enough = 4096 // looked at
-	var some []int64
-	for i := uint32(0); i < t.settled.used; i += 1 + t.settled.used/enough {
-		if m := t.settled.at(i); m.rests {
-			some = append(some, m.at)
+	const enough = 4096
+	some := make([]int64, 0, min(enough, t.atRest))
+	for _, s := range t.settled.slots {
+		if s == 0 {
+			continue
 		}
-	}
-	if len(some) == 0 {
-		return t.newest
+		if m := t.settled.at(s.place()); m.rests {
+			if some = append(some, m.at); len(some) == cap(some) {
+				break
+			}
+		}
 	}
 	slices.Sort(some)
 	return some[(n*len(some)-1)/t.atRest]
@@ -125,9 +139,7 @@ func (t *times) forget(until int64, keep int) {
 		switch {
 		case !m.rests:
 		case m.at <= until && t.atRest > keep:
-			t.watermark = max(t.watermark, m.at)
-			t.settled.forget(i)
-			t.atRest--
+			t.drop(i)
 		default:
 			t.oldest = min(t.oldest, m.at)
 		}
