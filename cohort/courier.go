@@ -249,9 +249,9 @@ func (s *Stream) tidyDue() bool { return s.keeper != nil && s.untidied >= tidyAf
 // tidy keeps the ledger of a stream that lasts for long from growing without need. No request is under way.
 func (s *Stream) tidy() error {
 	s.mu.Lock()
-	broken := s.broken
+	sound := s.broken == nil
 	s.mu.Unlock()
-	if !s.tidyDue() || broken != nil {
+	if !sound || !s.tidyDue() {
 		return nil
 	}
 	s.untidied = 0

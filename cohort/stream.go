@@ -266,8 +266,8 @@ func (s *Stream) Send(ctx context.Context, e Event) error {
 // with an [*identity.RejectError] or a [*LateError] is handed to returned with that error, in its turn and in the calling goroutine. The function must
 // not be nil.
 //
-// It returns how many of the events it dealt with: all of them, unless there is an error. That is the context's, [ErrStreamClosed], or the ledger's that
-// ended the stream, and the events from that number on were not taken.
+// It returns how many of the events it dealt with: all of them, unless there is an error. That is the context's, [ErrStreamClosed], or the ledger's
+// that ended the stream, and the events from that number on were not taken.
 func (s *Stream) SendAll(ctx context.Context, events []Event, returned func(Event, error)) (int, error) {
 	if returned == nil {
 		return 0, &InvalidError{Field: "returned", Problem: "is nil", Next: "give a function that hears of events that are refused or late"}

@@ -158,8 +158,13 @@ func ExampleStream_Flush() {
 	handler := func(w http.ResponseWriter, r *http.Request) {
 		for user := range strings.SplitSeq(r.URL.Query().Get("entered"), ",") {
 			err := stream.Send(r.Context(), cohort.Event{ID: identity.ExternalID(user), At: time.Now(), Direction: cohort.Enter})
-			if _, ok := errors.AsType[*identity.RejectError](err); ok {
+			_, rejected := errors.AsType[*identity.RejectError](err)
+			switch {
+			case rejected:
 				http.Error(w, err.Error(), http.StatusBadRequest)
+				return
+			case err != nil && !errors.Is(err, cohort.ErrLate): // it was not taken
+				http.Error(w, "try again", http.StatusServiceUnavailable)
 				return
 			}
 		}

@@ -19,7 +19,8 @@ type sweeper struct {
 
 func (l *sweeper) Open(ctx context.Context, key ledger.Key) (ledger.Session, error) {
 	s, err := l.Ledger.Open(ctx, key)
-	return &sweptSession{s, s.(ledger.Timekeeper), l}, err //nolint:forcetypeassert // of a Memory
+	keeper, _ := s.(ledger.Timekeeper)
+	return &sweptSession{s, keeper, l}, err
 }
 
 type sweptSession struct {

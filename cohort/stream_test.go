@@ -337,31 +337,170 @@ func TestStreamSendsTheNewestAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		stage := newStage(t)
 		stage.people(t, 1)
-		stage.server.Inject(brazetest.Users(), brazetest.Unauthorized(brazetest.WrongImportKey)).Times(1)
-		var failures []error
-		s := openStream(t, newImporter(t, stage.client(t), stage.credentials(), cohort.WithInFlight(1)),
-			cohort.OnFailure(func(err error) { failures = append(failures, err) }))
+		stage.server.Inject(brazetest.Users(), brazetest.Status(http.StatusBadRequest)).Times(1)
+		s := openStream(t, newImporter(t, stage.client(t), stage.credentials(), cohort.WithInFlight(1)))
 		at := time.Now()
 		sendAll(t, s, enter(1, at))
 		for i := range 1200 {
 			sendAll(t, s, enter(i+2, at))
 		}
 		sendAll(t, s, leave(1, at.Add(1)))
-		err := s.Flush(t.Context())
-		if errors.Is(err, transport.ErrUnauthorized) { // unless the request had failed before
-			err = s.Flush(t.Context())
-		}
-		if err != nil {
-			t.Errorf("Flush = %v", err)
-		}
+		synctest.Wait() // the first attempt has failed
 		closeStream(t, s)
-		if len(failures) != 1 || !errors.Is(failures[0], transport.ErrUnauthorized) {
-			t.Errorf("failures %v", failures)
-		}
 		want := cohort.Tally{Accepted: 1201, Refused: 1000}
-		if state := s.State(); state.Changes != want || state.Superseded != 1 || len(stage.members()) > 0 {
+		if state := s.State(); state.Failures != 1 || state.Changes != want || state.Superseded != 1 || len(stage.members()) > 0 {
 			t.Errorf("%v, want the changes %v", state, want)
 		}
+	})
+}
+
+// TestStreamPauses shows when a stream tries again: after longer and longer pauses, and what was to be sent without delay then needs none.
+func TestStreamPauses(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		stage := newStage(t)
+		trouble := stage.server.Inject(brazetest.Users(), brazetest.Unauthorized(brazetest.WrongImportKey)).Always()
+		start := time.Now()
+		var failures []string
+		s := openStream(t, stage.importer(t), cohort.WithDelay(time.Hour), cohort.OnFailure(func(error) { failures = append(failures, time.Since(start).String()) }))
+		sendAll(t, s, enter(1, start))
+		if err := s.Flush(t.Context()); !errors.Is(err, transport.ErrUnauthorized) {
+			t.Errorf("Flush = %v", err)
+		}
+		pass(t, 4*time.Minute)
+		trouble.Remove()
+		pass(t, time.Minute)
+		if diff := cmp.Diff([]string{"0s", "1s", "3s", "7s", "15s", "31s", "1m3s", "2m3s", "3m3s"}, failures); diff != "" {
+			t.Errorf("failures (-want +got):\n%s", diff)
+		}
+		if state := s.State(); state.Applied != 1 {
+			t.Errorf("afterwards: %v", state)
+		}
+		closeStream(t, s)
+	})
+}
+
+// TestStreamRepeats gives an event again while it is pending, and once it was accepted: it is sent once.
+func TestStreamRepeats(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := openStream(t, newStage(t).importer(t))
+		at := time.Now()
+		sendAll(t, s, enter(1, at), enter(1, at))
+		if state := s.State(); state.Pending != 1 || state.Repeated != 1 {
+			t.Errorf("while it is pending: %v", state)
+		}
+		if err := s.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		sendAll(t, s, enter(1, at))
+		closeStream(t, s)
+		if state := s.State(); state.Applied != 1 || state.Repeated != 2 || state.Changes.Total() != 1 {
+			t.Errorf("state: %v", state)
+		}
+	})
+}
+
+// TestStreamSuppression puts a member on the do-not-send list: they leave, and do not come back.
+func TestStreamSuppression(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		stage := newStage(t)
+		stage.people(t, 2)
+		listed := map[identity.ID]bool{}
+		s, err := newSyncer(t, stage.importer(t), newLedger(t), cohort.WithSuppression(func(id identity.ID) bool { return listed[id] })).Stream(t.Context(), sale())
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := time.Now()
+		sendAll(t, s, enter(1, at), enter(2, at))
+		if err := s.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		listed[identity.ExternalID(user(1))] = true
+		sendAll(t, s, enter(1, at.Add(2)), leave(1, at.Add(1))) // the former says nothing of the latter
+		closeStream(t, s)
+		if diff := cmp.Diff([]string{"u-2"}, stage.members()); diff != "" {
+			t.Errorf("members (-want +got):\n%s", diff)
+		}
+		if state := s.State(); state.Applied != 3 || state.Suppressed != 1 {
+			t.Errorf("state: %v", state)
+		}
+	})
+}
+
+// TestStreamRecordsEachTime has an event of a member arrive while an older one waits to be sent. What is recorded of the older one says nothing of the
+// newer, which is still to come when the stream ends.
+func TestStreamRecordsEachTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		stage := newStage(t)
+		stage.people(t, 3)
+		client := stage.client(t, transport.WithRetryPolicy(transport.NoRepeat()))
+		syncer := newSyncer(t, newImporter(t, client, stage.credentials(), cohort.WithInFlight(1)), newLedger(t))
+		open := func() *cohort.Stream {
+			s, err := syncer.Stream(t.Context(), sale(), cohort.WithDelay(0))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return s
+		}
+		s := open()
+		at := time.Now()
+		sendAll(t, s, enter(3, at))
+		if err := s.Flush(t.Context()); err != nil { // the cohort has its name
+			t.Fatal(err)
+		}
+		stage.server.Inject(brazetest.Users(), brazetest.Delay(2*time.Second)).Times(1)
+		sendAll(t, s, enter(2, at))
+		synctest.Wait()
+		sendAll(t, s, leave(1, at))
+		synctest.Wait() // it waits for the one place in flight
+		sendAll(t, s, enter(1, at.Add(1)))
+		pass(t, time.Second)
+		stage.server.Inject(brazetest.Users(), brazetest.Delay(0)).Times(1) // of the older one
+		refusal := stage.server.Inject(brazetest.Users(), brazetest.Unauthorized(brazetest.WrongImportKey)).Always()
+		pass(t, 2*time.Second)
+		if left, err := s.Close(t.Context()); len(left) != 1 || !errors.Is(err, transport.ErrUnauthorized) {
+			t.Fatalf("Close = %d events, %v; want the newer one", len(left), err)
+		}
+		if state := s.State(); state.Applied != 3 {
+			t.Fatalf("the older one was not applied: %v", state)
+		}
+		refusal.Remove()
+		s = open()
+		sendAll(t, s, enter(1, at.Add(1)))
+		closeStream(t, s)
+		if diff := cmp.Diff([]string{"u-1", "u-2", "u-3"}, stage.members()); diff != "" {
+			t.Errorf("members (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// TestStreamRecordsItsWatermark has a stream forget everybody. The next one, which may keep more, does not hear of them again.
+func TestStreamRecordsItsWatermark(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		syncer := newSyncer(t, newStage(t).importer(t), newLedger(t))
+		at := time.Now()
+		s, err := syncer.Stream(t.Context(), sale(), cohort.WithMemory(0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range 3 {
+			sendAll(t, s, enter(i, at.Add(time.Duration(i))))
+			if err := s.Flush(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		closeStream(t, s)
+		if s, err = syncer.Stream(t.Context(), sale()); err != nil {
+			t.Fatal(err)
+		}
+		if state := s.State(); state.Members != 1 || !state.Watermark.Equal(at.Add(1)) {
+			t.Errorf("%d members, watermark %v, want 1, %v", state.Members, state.Watermark, at.Add(1))
+		}
+		closeStream(t, s)
 	})
 }
 

@@ -300,7 +300,8 @@ func (f *flaky) Open(ctx context.Context, key ledger.Key) (ledger.Session, error
 		return nil, errLedger
 	}
 	s, err := f.Ledger.Open(ctx, key)
-	return &flakySession{Session: s, of: f}, err
+	keeper, _ := s.(ledger.Timekeeper)
+	return &flakySession{Session: s, keeper: keeper, of: f}, err
 }
 
 func (f *flaky) Entries(ctx context.Context) iter.Seq2[ledger.Entry, error] {
@@ -315,6 +316,7 @@ func (f *flaky) Entries(ctx context.Context) iter.Seq2[ledger.Entry, error] {
 
 type flakySession struct {
 	ledger.Session
+	keeper ledger.Timekeeper // the session
 	of     *flaky
 	broken bool // guarded by of.mu
 	closed bool
@@ -349,21 +351,21 @@ func (s *flakySession) BeginStamped(ctx context.Context, removals, adds []ledger
 	if err := s.fail("BeginStamped"); err != nil {
 		return 0, err
 	}
-	return s.Session.(ledger.Timekeeper).BeginStamped(ctx, removals, adds, stamps, watermark)
+	return s.keeper.BeginStamped(ctx, removals, adds, stamps, watermark)
 }
 
 func (s *flakySession) Stamps(ctx context.Context) (int64, []ledger.Stamp, error) {
 	if err := s.fail("Stamps"); err != nil {
 		return 0, nil, err
 	}
-	return s.Session.(ledger.Timekeeper).Stamps(ctx)
+	return s.keeper.Stamps(ctx)
 }
 
 func (s *flakySession) Tidy(ctx context.Context) error {
 	if err := s.fail("Tidy"); err != nil {
 		return err
 	}
-	return s.Session.(ledger.Timekeeper).Tidy(ctx)
+	return s.keeper.Tidy(ctx)
 }
 
 func (s *flakySession) Settle(intent ledger.Intent, outcome ledger.Outcome) error {
