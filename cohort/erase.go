@@ -16,8 +16,6 @@ import (
 // It sends a removal of each identifier to each cohort, also of those that the ledger does not name, at a data point each: somebody who was sent by a
 // device, and has signed up since, is in the cohort without being in the ledger by the external ID, and is reached by that alone.
 //
-// Where there was a [Stream], the hashes stay that it keeps with the times of its events: without them an older event could put somebody in again.
-//
 // The identifiers are held in memory, and are read to their end before anything is sent: an error of the source, and also a row that cannot be an
 // identifier, is a [*RowError], because a list of people to be forgotten should be known to be whole.
 //

@@ -794,8 +794,8 @@ func TestStreamMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := openStream(t, newStage(t).importer(t), cohort.WithMemory(100), cohort.WithHorizon(time.Hour), cohort.WithDelay(0), cohort.WithBacklog(10))
 		start := time.Now().Add(-2 * time.Hour)
-		for i := range 5000 {
-			sendAll(t, s, enter(i%1000, start.Add(time.Duration(i)*time.Second/10)))
+		for i := range 1500 {
+			sendAll(t, s, enter(i%300, start.Add(time.Duration(i)*time.Second/10)))
 			if n := s.State().Members; n > 110 {
 				t.Fatalf("%d members are kept after %d events", n, i)
 			}
@@ -805,7 +805,7 @@ func TestStreamMemory(t *testing.T) {
 		}
 		state := s.State()
 		// Those who are kept are the newest, and the newest of the others makes the watermark.
-		want := start.Add(time.Duration(4999-state.Members) * time.Second / 10).UTC()
+		want := start.Add(time.Duration(1499-state.Members) * time.Second / 10).UTC()
 		if state.Members < 88 || state.Members > 100 || !state.Watermark.Equal(want) {
 			t.Errorf("%d members, watermark %v, want %v", state.Members, state.Watermark, want)
 		}
