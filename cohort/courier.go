@@ -78,7 +78,10 @@ func (s *Stream) carry() (carried bool, err error) {
 		return false, err
 	}
 	r := newRun(s.ctx, s.importer, s.cohort.ID)
-	r.config.settled = s.settled
+	r.config.settled = func(changes []Change, outcome transport.Outcome, attempts int) {
+		s.breakWith(r.journal.failure()) // before anybody hears of an acknowledgement
+		s.settled(changes, outcome, attempts)
+	}
 	if s.session != nil {
 		r.journal = newJournal(s.session)
 		r.journal.keeper, r.journal.stamp = s.keeper, s.stamps
@@ -87,15 +90,21 @@ func (s *Stream) carry() (carried bool, err error) {
 	s.feed(r)
 	sendErr := r.senders.Wait()
 	err = r.verdict(contextError(s.ctx), sendErr)
-	if recordErr := r.journal.failure(); recordErr != nil {
-		s.mu.Lock()
-		s.broken = recordErr
-		s.mu.Unlock()
-	}
+	s.breakWith(r.journal.failure())
 	carried = r.adds.Accepted+r.removals.Accepted > 0
 	r.members.clear()
 	s.importer.members.Put(r.members)
 	return carried, err
+}
+
+// breakWith notes what the ledger failed with, if it did: the stream takes no more events.
+func (s *Stream) breakWith(err error) {
+	if err == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.broken = err
 }
 
 // feed gives a run the changes as they come, and returns when the run has failed, when the stream is closed and nothing is left, or when it is time to
