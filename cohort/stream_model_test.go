@@ -599,7 +599,7 @@ func seldomOfStreams() []rare {
 	list := []rare{
 		{20_000, "events"}, {200, "histories with a ledger"}, {10, "histories with a ledger in files"}, {1600, "promised"},
 		{4000, "applied"}, {2700, "superseded"}, {1000, "repeated"}, {200, "suppressed"}, {3000, "late"}, {240, "late: below the watermark"}, {180, "watermarks"},
-		{1300, "failures"}, {2000, "unknown changes"}, {1700, "refused changes"}, {550, "flushed"}, {230, "flush: failed"}, {450, "send: no time"},
+		{1300, "failures"}, {2000, "unknown changes"}, {1700, "refused changes"}, {550, "flushed"}, {230, "flush: failed"}, {150, "send: no time"},
 		{190, "closed"}, {190, "closed without time"}, {290, "killed"}, {440, "closed with events left"}, {290, "rewound"},
 		{1700, "topic: out of order"}, {1600, "topic: the same time"}, {1200, "topic: the same again"},
 	}
