@@ -955,13 +955,14 @@ func TestStreamRestart(t *testing.T) {
 					return s
 				}
 				s := open()
-				stage.server.Inject(brazetest.Users(), tt.fault)
+				trouble := stage.server.Inject(brazetest.Users(), tt.fault).Always() // a Flush may be in time for two attempts
 				at := time.Now()
 				sendAll(t, s, leave(1, at))
 				_ = s.Flush(t.Context()) // the fault has its way
 				over, end := context.WithCancel(t.Context())
 				end()
 				_, _ = s.Close(over)
+				trouble.Remove()
 
 				s = open()
 				if err := s.Send(t.Context(), enter(1, at.Add(-1))); errors.Is(err, cohort.ErrLate) != tt.older {
