@@ -958,7 +958,7 @@ func TestStreamRestart(t *testing.T) {
 				trouble := stage.server.Inject(brazetest.Users(), tt.fault).Always() // a Flush may be in time for two attempts
 				at := time.Now()
 				sendAll(t, s, leave(1, at))
-				_ = s.Flush(t.Context()) // the fault has its way
+				_ = s.Flush(t.Context())                                   // the fault has its way
 				over, end := context.WithTimeout(t.Context(), time.Minute) // an attempt that is cut off may have been applied
 				_, _ = s.Close(over)
 				end()
