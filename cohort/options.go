@@ -14,7 +14,8 @@ const (
 	maxInFlight     = 1024
 )
 
-// Option changes how an [Importer] works. The order of options does not matter.
+// Option changes how an [Importer] works. The order of options does not matter, but of a setting that is given twice
+// the last one counts.
 type Option interface{ apply(*config) error }
 
 type config struct {
@@ -61,7 +62,8 @@ func WithObserver(o Observer) Option {
 	})
 }
 
-// RunOption changes one run, such as one of [Importer.Apply]. The order of options does not matter.
+// RunOption changes one run, such as one of [Importer.Apply]. The order of options does not matter, but of a setting that is given twice the last one
+// counts.
 type RunOption interface{ applyRun(*runConfig) }
 
 type runConfig struct {
@@ -149,7 +151,8 @@ const (
 	maxBacklog     = 10_000_000
 )
 
-// StreamOption changes how a [Stream] works. The order of options does not matter.
+// StreamOption changes how a [Stream] works. The order of options does not matter, but of a setting that is given twice
+// the last one counts.
 type StreamOption interface{ applyStream(*streamConfig) error }
 
 type streamConfig struct {

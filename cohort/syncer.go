@@ -83,7 +83,8 @@ func (s *Syncer) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(s.String())
 // LogValue shows String.
 func (s *Syncer) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
-// SyncerOption changes how a [Syncer] works. The order of options does not matter.
+// SyncerOption changes how a [Syncer] works. The order of options does not matter, but of a setting that is given twice
+// the last one counts.
 type SyncerOption interface{ applySyncer(*Syncer) error }
 
 type syncerOptionFunc func(*Syncer) error

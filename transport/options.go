@@ -7,7 +7,8 @@ import (
 	"net/http"
 )
 
-// Option changes how a [Client] works. The order of options does not matter.
+// Option changes how a [Client] works. The order of options does not matter, but of a setting that is given twice
+// the last one counts.
 type Option interface{ apply(*config) error }
 
 type config struct {

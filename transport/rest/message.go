@@ -78,6 +78,9 @@ func WithCampaign(id string) MessageOption {
 // OverrideFrequencyCapping sends to users, too, who have got as many messages as the workspace's frequency capping allows.
 func OverrideFrequencyCapping() MessageOption {
 	return messageOptionFunc(func(b *messageBody) error {
+		if b.OverrideCapping {
+			return twice("OverrideFrequencyCapping")
+		}
 		b.OverrideCapping = true
 		return nil
 	})

@@ -295,6 +295,7 @@ func TestForbiddenSends(t *testing.T) {
 		{"message that is nil", message(rest.ToUsers(u17), rest.Messages{"email": nil}), `message for channel "email"`},
 		{"no campaign to count for", message(rest.ToUsers(u17), mail, rest.WithCampaign("")), "campaign ID"},
 		{"two campaigns to count for", message(rest.ToUsers(u17), mail, rest.WithCampaign("a"), rest.WithCampaign("b")), "WithCampaign"},
+		{"capping overridden twice", message(rest.ToUsers(u17), mail, rest.OverrideFrequencyCapping(), rest.OverrideFrequencyCapping()), "OverrideFrequencyCapping"},
 		{"unknown state", message(rest.ToUsers(u17), mail, rest.WithRecipientState("")), "WithRecipientState"},
 		{"two states", message(rest.ToUsers(u17), mail, rest.WithRecipientState(rest.StateAll), rest.WithRecipientState(rest.StateOptedIn)), "WithRecipientState"},
 	}
