@@ -149,8 +149,7 @@ func (r *run) read(changes iter.Seq2[Change, error]) error {
 
 // take puts a change into the open batch and sends the batch when it is full. It returns false when the run has come to its end.
 func (r *run) take(change Change) bool {
-	size := wireSize(change)
-	if limit := int(r.maxBytes.Load()); r.open.bytes+size > limit && len(r.open.changes) > 0 && !r.dispatch() {
+	if !r.open.fits(change) && !r.dispatch() {
 		r.rows.Unprocessed++
 		return false
 	}
@@ -178,8 +177,7 @@ func (r *run) take(change Change) bool {
 		r.members.swap(hash, place{r.open, 0})
 		r.open.after = append(r.open.after, sent)
 	}
-	r.open.changes = append(r.open.changes, change)
-	r.open.bytes += size
+	r.open.add(change)
 	r.count(change.direction)
 	if change.overlong() {
 		r.overlong++

@@ -9,12 +9,12 @@ func TestBacklogFind(t *testing.T) {
 		b := newBacklog()
 		b.head, b.next, b.tail = head, head, head
 		for i := range uint64(400) {
-			if position := b.push(entry{fate: pending, prior: i}); position != head+i {
+			if position := b.push(&Event{Token: i}); position != head+i {
 				t.Fatalf("event %d from %d on got the position %d", i, head, position)
 			}
 		}
 		for i := range uint64(400) {
-			if p := b.find(uint32(head + i)); p != head+i || b.at(p).prior != i {
+			if p := b.find(uint32(head + i)); p != head+i || b.at(p).event.Token != i {
 				t.Errorf("position %d was found at %d", head+i, p)
 			}
 		}

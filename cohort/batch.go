@@ -30,6 +30,16 @@ func newBatch() *batch {
 	return b
 }
 
+// fits reports whether the batch has room for the bytes of a change. An empty one has, whatever the endpoint found too large.
+func (b *batch) fits(c Change) bool {
+	return len(b.changes) == 0 || b.bytes+wireSize(c) <= int(b.run.maxBytes.Load())
+}
+
+func (b *batch) add(c Change) {
+	b.changes = append(b.changes, c)
+	b.bytes += wireSize(c)
+}
+
 // reset empties the batch for another request.
 func (b *batch) reset() {
 	clear(b.changes) // lets go of the identifiers

@@ -52,8 +52,7 @@ func (s *Stream) carryOn() {
 func (s *Stream) due() bool {
 	for {
 		s.mu.Lock()
-		waiting, closing := s.backlog.next < s.backlog.tail, s.closing
-		s.idle = !waiting
+		waiting, closing := s.backlog.waiting > 0, s.closing
 		s.mu.Unlock()
 		if waiting || closing {
 			return waiting
@@ -107,45 +106,34 @@ func (s *Stream) breakWith(err error) {
 	s.broken = err
 }
 
-// feed gives a run the changes as they come, and returns when the run has failed, when the stream is closed and nothing is left, or when it is time to
-// tidy the ledger.
+// feed gives a run the changes that are due, batch by batch, and returns when the run has failed, when the stream is closed and nothing is left, or when
+// it is time to tidy the ledger. What is not due stays in the backlog, where a newer event of a member can take its place.
 func (s *Stream) feed(r *run) {
-	chunk := make([]Change, 0, holdFor)
 	timer := time.NewTimer(s.config.delay)
 	defer timer.Stop()
-	var open chan struct{} // closed when the batch that is open comes to its end; nil as long as it has no changes
-	var since time.Time    // when its first change came
-	for {
-		var now, last bool
-		chunk, now, last = s.more(chunk[:0])
-		for _, c := range chunk {
-			if !r.take(c) {
-				return
-			}
-		}
-		s.untidied += len(chunk)
-		tidy := s.tidyDue()
+	var since time.Time // when the first change that waits came
+	for !s.tidyDue() {
+		waiting, end, now, last := s.outlook()
 		switch {
-		case len(r.open.changes) == 0:
-			open = nil
-		case open != r.open.done:
-			open, since = r.open.done, time.Now()
+		case waiting == 0 && last:
+			return
+		case waiting == 0:
+			since = time.Time{}
+			timer.Stop()
+		case since.IsZero():
+			since = time.Now()
 		}
-		if open != nil && (now || last || tidy || time.Since(since) >= s.config.delay) {
+		left := s.config.delay - time.Since(since)
+		if waiting > 0 && (now || last || waiting >= MaxIdentifiers || left <= 0) {
+			s.fill(r, end)
 			if !r.dispatch() {
 				return
 			}
-			open = nil
-		}
-		switch {
-		case tidy || last:
-			return
-		case len(chunk) > 0:
+			since = time.Time{}
 			continue
-		case open == nil:
-			timer.Stop()
-		default:
-			timer.Reset(s.config.delay - time.Since(since))
+		}
+		if waiting > 0 {
+			timer.Reset(left)
 		}
 		select {
 		case <-s.work:
@@ -156,21 +144,24 @@ func (s *Stream) feed(r *run) {
 	}
 }
 
-// more returns the changes that have arrived, as many as fit. Now says that those before need not wait for others, last that no others will come.
-func (s *Stream) more(chunk []Change) (_ []Change, now, last bool) {
+// outlook returns how many changes wait, and before which position. Now says that they need not wait for others, last that no others will come.
+func (s *Stream) outlook() (waiting int, end uint64, now, last bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	b := &s.backlog
-	chunk = b.take(chunk)
-	all := b.next == b.tail
-	if s.flushTo > s.flushed && b.next >= s.flushTo {
-		s.flushed, now = s.flushTo, true
+	now = b.next < s.flushTo || b.tail-s.acked >= uint64(s.config.backlog)
+	return b.waiting, b.tail, now, s.closing
+}
+
+// fill puts changes from before a position into the open batch. Those of events that arrive meanwhile are left to the next one, since an earlier one of
+// their member may be in this one.
+func (s *Stream) fill(r *run, end uint64) {
+	for more := true; more; {
+		s.mu.Lock()
+		more = s.backlog.take(r, end, holdFor)
+		s.mu.Unlock()
 	}
-	if all && b.tail-s.acked >= uint64(s.config.backlog) {
-		now = true
-	}
-	s.idle = all && len(chunk) == 0
-	return chunk, now, all && s.closing
+	s.untidied += len(r.open.changes)
 }
 
 // settled hears what became of changes, from the goroutine of their request.
@@ -182,13 +173,8 @@ func (s *Stream) settled(changes []Change, outcome transport.Outcome, attempts i
 	if outcome != transport.OutcomeAccepted {
 		return
 	}
-	var keys [holdFor]memberKey
 	for part := range slices.Chunk(changes, holdFor) {
 		s.mu.Lock()
-		for i := range part {
-			keys[i] = s.times.pending.at(s.backlog.at(s.backlog.find(part[i].serial)).member).key
-		}
-		s.times.settled.foresee(keys[:len(part)])
 		for i := range part {
 			s.accepted(s.backlog.find(part[i].serial))
 		}
@@ -200,7 +186,7 @@ func (s *Stream) settled(changes []Change, outcome transport.Outcome, attempts i
 // accepted settles an event and those that it stands for.
 func (s *Stream) accepted(position uint64) {
 	e := s.backlog.at(position)
-	if s.times.pending.at(e.member).last == position {
+	if m := s.times.members.at(e.member); m.pending && m.last == uint32(position) {
 		s.times.accept(e.member)
 	}
 	s.settle(position, applied)
@@ -217,7 +203,7 @@ func (s *Stream) stamps(changes []Change) ([]ledger.Stamp, int64) {
 	defer s.mu.Unlock()
 	for i := range changes {
 		e := s.backlog.at(s.backlog.find(changes[i].serial))
-		stamps[i] = ledger.Stamp{Member: s.times.pending.at(e.member).key, At: e.event.At.UnixNano(), Leave: e.event.Direction == Leave}
+		stamps[i] = ledger.Stamp{Member: s.times.members.at(e.member).key, At: e.event.At.UnixNano(), Leave: e.event.Direction == Leave}
 	}
 	return stamps, s.times.watermark
 }
@@ -276,8 +262,7 @@ func (s *Stream) tidy() error {
 // failed notes that an attempt failed, and tells so. What was not accepted is to be sent again. It returns false if that makes no sense.
 func (s *Stream) failed(err error) bool {
 	s.mu.Lock()
-	s.backlog.next = s.backlog.head
-	s.flushed = min(s.flushed, s.backlog.head)
+	s.backlog.rewind()
 	s.state.Failures++
 	s.failure = err
 	broken, closing := s.broken != nil, s.closing

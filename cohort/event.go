@@ -53,8 +53,8 @@ const (
 	ReasonFuture identity.Reason = "future"
 )
 
-// validate reports why a Stream cannot take the event, as an [*identity.RejectError]. Latest is when an event can have happened at most.
-func (e Event) validate(latest time.Time) error {
+// validateEvent reports why a Stream cannot take the event, as an [*identity.RejectError]. Latest is when an event can have happened at most.
+func validateEvent(e *Event, latest time.Time) error {
 	switch {
 	case e.Direction != Enter && e.Direction != Leave:
 		return &identity.RejectError{Field: "direction", Reason: ReasonNoDirection, Hint: "say Enter or Leave, and look for the reason why it is missing"}
@@ -68,8 +68,8 @@ func (e Event) validate(latest time.Time) error {
 	return validateMember(e.ID)
 }
 
-// change returns what has to be sent for the event.
-func (e Event) change() Change {
+// eventChange returns what has to be sent for the event.
+func eventChange(e *Event) Change {
 	d := addition
 	if e.Direction == Leave {
 		d = removal

@@ -34,15 +34,18 @@ func lastingMemberKeys(k ledger.Key) memberKeys {
 
 // of returns the key of a member.
 func (k *memberKeys) of(id identity.ID) memberKey {
-	var space [128]byte
 	if k.lasting {
+		var space [128]byte
 		sum := sha256.Sum256(id.AppendEncode(append(space[:0], k.prefix[:]...)))
 		return memberKey(sum[:])
 	}
-	b := id.AppendEncode(space[:0])
+	text := id.Value() // the kind tells it from the same text of another one
+	if id.Kind() == identity.AliasKind {
+		text = id.Encode()
+	}
 	var key memberKey
 	for i, seed := range k.seeds {
-		binary.LittleEndian.PutUint64(key[8*i:], maphash.Bytes(seed, b))
+		binary.LittleEndian.PutUint64(key[8*i:], maphash.String(seed, text)+uint64(id.Kind())*ones)
 	}
 	return key
 }

@@ -20,12 +20,13 @@ type roster struct {
 
 // timed is a member and their newest event.
 type timed struct {
-	key   memberKey
-	at    int64
-	last  uint64 // the position of the event, if it is pending
-	leave bool
-	sure  bool // the endpoint acknowledged it
-	rests bool // it is settled
+	key     memberKey
+	at      int64
+	last    uint32 // the low bits of the position of the event, if it is pending
+	leave   bool
+	pending bool
+	sure    bool // the endpoint acknowledged it
+	rests   bool // it is settled
 }
 
 // slot packs the place of a member, counted from 1, and the low bits of the key. The zero slot is free.

@@ -91,9 +91,7 @@ type Stream struct {
 	ready   []Event       // settled, and not yet told
 	acked   uint64        // the position of the first event that is not acknowledged
 	moved   chan struct{} // closed when something changes that callers wait for; nil if nobody waits
-	idle    bool          // the courier waits for events
 	flushTo uint64        // the position up to which events are to be sent without delay
-	flushed uint64        // up to where they were
 	hurry   bool          // no delay between two attempts
 	closing bool
 	over    bool // the courier is done
@@ -158,7 +156,7 @@ func newStream(ctx context.Context, im *Importer, c Cohort, opts []StreamOption)
 		worked: make(chan struct{}), told: make(chan struct{}), ended: make(chan struct{}), work: make(chan struct{}, 1), news: make(chan struct{}, 1),
 		times: newTimes(config.memory, int64(config.horizon)), backlog: newBacklog(),
 	}
-	s.acked, s.flushTo, s.flushed = s.backlog.head, s.backlog.head, s.backlog.head
+	s.acked, s.flushTo = s.backlog.head, s.backlog.head
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	return s, nil
 }
@@ -205,23 +203,23 @@ func (s *Stream) start() {
 //
 // Events that are sent by several goroutines arrive in the order in which Send takes them.
 func (s *Stream) Send(ctx context.Context, e Event) error {
-	if err := s.validate(e); err != nil {
+	if err := s.validate(&e); err != nil {
 		s.mu.Lock()
 		s.state.Refused++
 		s.mu.Unlock()
 		return s.wrap(err)
 	}
-	key, out := s.keys.of(e.ID), s.suppresses(e)
+	key, out := s.keys.of(e.ID), s.suppresses(&e)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.room(ctx); err != nil {
 		return err
 	}
 	if out {
-		s.suppress(e)
+		s.suppress(&e)
 		return nil
 	}
-	if err := s.put(e, key); err != nil {
+	if err := s.put(&e, key); err != nil {
 		return s.wrap(err)
 	}
 	return nil
@@ -257,15 +255,16 @@ func (s *Stream) SendAll(ctx context.Context, events []Event, returned func(Even
 func (s *Stream) putAll(ctx context.Context, events []Event, errs []error) (int, error) {
 	var keys [holdFor]memberKey
 	var out [holdFor]bool
-	for i, e := range events {
+	for i := range events {
+		e := &events[i]
 		if errs[i] = s.validate(e); errs[i] == nil {
 			keys[i], out[i] = s.keys.of(e.ID), s.suppresses(e)
 		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.times.pending.foresee(keys[:len(events)])
-	for i, e := range events {
+	s.times.members.foresee(keys[:len(events)])
+	for i := range events {
 		if errs[i] != nil {
 			s.state.Refused++
 			continue
@@ -274,16 +273,16 @@ func (s *Stream) putAll(ctx context.Context, events []Event, errs []error) (int,
 			return i, err
 		}
 		if out[i] {
-			s.suppress(e)
+			s.suppress(&events[i])
 			continue
 		}
-		errs[i] = s.put(e, keys[i])
+		errs[i] = s.put(&events[i], keys[i])
 	}
 	return len(events), nil
 }
 
 // suppresses reports whether an event is about somebody who must not enter.
-func (s *Stream) suppresses(e Event) bool {
+func (s *Stream) suppresses(e *Event) bool {
 	return s.suppressed != nil && e.Direction == Enter && s.suppressed(e.ID)
 }
 
@@ -306,47 +305,51 @@ func (s *Stream) room(ctx context.Context) error {
 }
 
 // validate reports what is wrong with an event. The clock is asked only where the last time that it was does not do.
-func (s *Stream) validate(e Event) error {
-	if e.At.Unix() >= s.ahead.Load() {
-		limit := time.Now().Add(s.config.skew)
+func (s *Stream) validate(e *Event) error {
+	limit := e.At
+	if limit.Unix() >= s.ahead.Load() {
+		limit = time.Now().Add(s.config.skew)
 		s.ahead.Store(limit.Unix())
-		return e.validate(limit)
 	}
-	return e.validate(e.At)
+	return validateEvent(e, limit)
 }
 
 // suppress takes in an event about somebody who must not enter. The caller holds the lock.
-func (s *Stream) suppress(e Event) {
-	s.settle(s.backlog.push(entry{event: e}), suppressed)
+func (s *Stream) suppress(e *Event) {
+	s.settle(s.backlog.push(e), suppressed)
 	s.advance()
 }
 
 // put takes in an event. The caller holds the lock.
-func (s *Stream) put(e Event, key memberKey) error {
-	position := s.backlog.push(entry{event: e})
+func (s *Stream) put(e *Event, key memberKey) error {
+	position := s.backlog.push(e)
 	at, leave := e.At.UnixNano(), e.Direction == Leave
-	known, found := s.times.find(key, at)
-	switch c := (ledger.Stamp{At: at, Leave: leave}).Compare(ledger.Stamp{At: known.at, Leave: known.leave}); {
-	case !found && at <= s.times.watermark:
+	member, found := s.times.members.find(key)
+	var prior uint64
+	switch {
+	case found:
+		known := s.times.members.at(member)
+		switch c := (ledger.Stamp{At: at, Leave: leave}).Compare(ledger.Stamp{At: known.at, Leave: known.leave}); {
+		case c < 0:
+			return s.turnAway(position, &LateError{At: e.At, Known: time.Unix(0, known.at)})
+		case c == 0 && (known.sure || known.pending): // that which is pending came before, and is acknowledged before
+			s.settle(position, repeated)
+			s.advance()
+			return nil
+		case known.pending:
+			prior = s.backlog.find(known.last)
+		}
+	case at <= s.times.watermark:
 		return s.turnAway(position, &LateError{At: e.At, Known: time.Unix(0, s.times.watermark), Forgotten: true})
-	case !found:
-	case c < 0:
-		return s.turnAway(position, &LateError{At: e.At, Known: time.Unix(0, known.at)})
-	case c == 0 && (known.sure || known.last != 0): // that which is pending came before, and is acknowledged before
-		s.settle(position, repeated)
-		s.advance()
-		return nil
+	default:
+		member = s.times.members.add(key)
 	}
 	if e.ID.Overlong() {
 		s.overlong++
 	}
-	held := s.backlog.at(position)
-	if held.prior = known.last; held.prior != 0 {
-		s.backlog.at(held.prior).covered = true
-	}
-	held.member = s.times.hold(timed{key: key, at: at, leave: leave, last: position})
-	if s.idle {
-		s.idle = false
+	s.times.hold(member, at, leave, position)
+	s.backlog.at(position).member = member
+	if n := s.backlog.expect(position, prior); n == 1 || n == MaxIdentifiers {
 		s.rouse()
 	}
 	return nil
@@ -367,19 +370,16 @@ func (s *Stream) settle(position uint64, f fate) {
 
 // advance passes on the events that are settled and before which nothing is pending. The caller holds the lock.
 func (s *Stream) advance() {
-	before := s.backlog.head
-	for {
-		e, ok := s.backlog.pop()
-		if !ok {
-			break
-		}
-		if len(s.config.onAcknowledge) > 0 {
-			s.ready = append(s.ready, e)
-		}
-	}
-	if s.backlog.head == before {
+	end := s.backlog.settledUntil()
+	if end == s.backlog.head {
 		return
 	}
+	if len(s.config.onAcknowledge) > 0 {
+		for p := s.backlog.head; p < end; p++ {
+			s.ready = append(s.ready, s.backlog.at(p).event)
+		}
+	}
+	s.backlog.drop(end)
 	if len(s.config.onAcknowledge) > 0 {
 		signal(s.news)
 		return

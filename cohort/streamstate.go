@@ -25,8 +25,8 @@ type StreamState struct {
 	// Unacknowledged is how many events the function of OnAcknowledge has not yet got. It counts events that are settled, too: others
 	// that arrived before them are not.
 	Unacknowledged int
-	// Members is of how many members the time of a settled event is kept. Of all others events up to Watermark are late; it is the zero time as
-	// long as nothing was forgotten.
+	// Members is of how many members the time of the newest event is kept although it is settled. Of whoever is forgotten events up to Watermark
+	// are late; it is the zero time as long as nobody was.
 	Members   int
 	Watermark time.Time
 	// Changes is what became of the changes that were put into requests. A change that is sent again counts again.
@@ -59,7 +59,7 @@ func (s *Stream) State() StreamState {
 		state.Pending -= n
 	}
 	state.Unacknowledged = int(s.backlog.tail - s.acked)
-	state.Members = s.times.settled.size
+	state.Members = s.times.members.size - s.times.pending
 	if s.times.watermark > 0 {
 		state.Watermark = time.Unix(0, s.times.watermark).UTC()
 	}

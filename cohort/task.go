@@ -170,11 +170,9 @@ func (r *run) phase(changes iter.Seq2[Change, error]) error {
 
 // put adds a change of somebody of whom there is no other, and sends the batch when it is full. It returns false when the run has come to its end.
 func (r *run) put(change Change) bool {
-	size := wireSize(change)
-	if limit := int(r.maxBytes.Load()); r.open.bytes+size > limit && len(r.open.changes) > 0 && !r.dispatch() {
+	if !r.open.fits(change) && !r.dispatch() {
 		return false
 	}
-	r.open.changes = append(r.open.changes, change)
-	r.open.bytes += size
+	r.open.add(change)
 	return len(r.open.changes) < MaxIdentifiers || r.dispatch()
 }

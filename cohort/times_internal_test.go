@@ -14,8 +14,7 @@ import (
 type timesModel struct {
 	most      int
 	horizon   int64
-	pending   map[memberKey]timed
-	settled   map[memberKey]timed
+	members   map[memberKey]timed
 	newest    int64
 	watermark int64
 	forgotten int
@@ -24,33 +23,31 @@ type timesModel struct {
 // holdAgainst follows what was forgotten since the last time, and says what is wrong with it, or with what is kept. Accepted is whose newest event
 // was, or the zero key.
 func (m *timesModel) holdAgainst(t *times, accepted memberKey) string {
-	at, behind := m.settled[accepted].at, false
+	at, behind := m.members[accepted].at, false
 	if accepted != (memberKey{}) {
 		behind = at < m.newest-m.horizon
 	}
 	var gone, kept []int64
-	for key, s := range m.settled {
-		switch i, ok := t.settled.find(key); {
-		case ok && *t.settled.at(i) != s:
-			return "something else is noted of a settled member"
+	pending := 0
+	for key, s := range m.members {
+		switch i, ok := t.members.find(key); {
+		case ok && *t.members.at(i) != s:
+			return "something else is noted of a member"
 		case !ok && !s.rests:
-			return "somebody was forgotten who is to be delivered again"
+			return "somebody was forgotten whose event is pending or is to be delivered again"
 		case !ok:
 			gone = append(gone, s.at)
-			delete(m.settled, key)
+			delete(m.members, key)
 		case s.rests:
 			kept = append(kept, s.at)
+		case s.pending:
+			pending++
 		}
 	}
 	slices.Sort(gone)
 	slices.Sort(kept)
-	for key, p := range m.pending {
-		if i, ok := t.pending.find(key); !ok || *t.pending.at(i) != p {
-			return "something else is noted of a pending member"
-		}
-	}
 	switch {
-	case t.pending.size != len(m.pending) || t.settled.size != len(m.settled) || t.atRest != len(kept):
+	case t.pending != pending || t.members.size != len(m.members) || t.atRest != len(kept):
 		return "the sizes differ"
 	case t.newest != m.newest:
 		return "the newest time differs"
@@ -91,8 +88,8 @@ func TestTimesModel(t *testing.T) {
 		playTimes(t, seed, counts)
 	}
 	for name, least := range map[string]int{
-		"held": 6000, "accepted": 4000, "accepted, and known before": 200, "forgotten": 1000, "forgotten at once": 50, "loaded": 1000, "loaded, and to come again": 100,
-		"found among the pending": 1000, "found among the settled": 200, "not found": 500, "newer than all": 1000,
+		"held": 6000, "accepted": 4000, "held, and settled before": 200, "forgotten": 1000, "forgotten at once": 50, "loaded": 1000, "loaded, and to come again": 100,
+		"found pending": 300, "found settled": 100, "not found": 500, "newer than all": 1000,
 	} {
 		if counts[name] < least {
 			t.Errorf("from seed %d: %s %d times, want %d", first, name, counts[name], least)
@@ -107,7 +104,7 @@ func playTimes(t *testing.T, seed uint64, counts map[string]int) {
 	horizon := []int64{0, 9, 300, 3000, math.MaxInt32}[rng.IntN(5)]
 	members := 10 + rng.IntN(200)
 	got := newTimes(most, horizon)
-	m := &timesModel{most: most, horizon: horizon, pending: map[memberKey]timed{}, settled: map[memberKey]timed{}, watermark: int64(rng.IntN(50))}
+	m := &timesModel{most: most, horizon: horizon, members: map[memberKey]timed{}, watermark: int64(rng.IntN(50))}
 	// What a ledger knows.
 	var stamps []ledger.Stamp
 	for n := range rng.IntN(2 * members) {
@@ -117,7 +114,7 @@ func playTimes(t *testing.T, seed uint64, counts map[string]int) {
 	}
 	for _, s := range stamps {
 		again := !s.Sure && s.At >= m.newest-horizon
-		m.settled[s.Member] = timed{key: s.Member, at: s.At, leave: s.Leave, sure: s.Sure && !again, rests: !again}
+		m.members[s.Member] = timed{key: s.Member, at: s.At, leave: s.Leave, sure: s.Sure && !again, rests: !again}
 		counts["loaded"]++
 		if again {
 			counts["loaded, and to come again"]++
@@ -142,30 +139,33 @@ func playTimes(t *testing.T, seed uint64, counts map[string]int) {
 				at = m.newest - horizon - int64(rng.IntN(20))
 			}
 			at = max(at, 1)
-			known, ok := got.find(key, at)
-			want, held := m.pending[key]
-			if settled, rests := m.settled[key]; !held && rests && at <= m.newest {
-				want, held = settled, true
-				counts["found among the settled"]++
-			}
-			if ok != held || known != want {
-				t.Fatalf("seed %d: step %d: found %t, %+v; want %t, %+v", seed, step, ok, known, held, want)
+			i, ok := got.members.find(key)
+			known, held := m.members[key]
+			if ok != held || ok && *got.members.at(i) != known {
+				t.Fatalf("seed %d: step %d: found %t; want %t, %+v", seed, step, ok, held, known)
 			}
 			switch {
 			case at > m.newest:
 				counts["newer than all"]++
 			case !ok:
 				counts["not found"]++
-			}
-			if _, ok := m.pending[key]; ok {
-				counts["found among the pending"]++
+			case known.pending:
+				counts["found pending"]++
+			default:
+				counts["found settled"]++
 			}
 			if ok && at <= known.at || !ok && at <= m.watermark {
 				continue // repeated or late
 			}
-			p := timed{key: key, at: at, last: uint64(step + 1), leave: rng.IntN(2) == 0}
-			got.hold(p)
-			m.pending[key] = p
+			if !ok {
+				i = got.members.add(key)
+			}
+			p := timed{key: key, at: at, last: uint32(step + 1), leave: rng.IntN(2) == 0, pending: true}
+			got.hold(i, p.at, p.leave, uint64(p.last))
+			if ok && !known.pending {
+				counts["held, and settled before"]++
+			}
+			m.members[key] = p
 			m.newest = max(m.newest, at)
 			places = append(places, key)
 			counts["held"]++
@@ -173,24 +173,20 @@ func playTimes(t *testing.T, seed uint64, counts map[string]int) {
 			n := rng.IntN(len(places))
 			key := places[n]
 			places = slices.Delete(places, n, n+1)
-			p, ok := m.pending[key]
-			if !ok {
+			p, ok := m.members[key]
+			if !ok || !p.pending {
 				continue
 			}
-			i, ok := got.pending.find(key)
+			i, ok := got.members.find(key)
 			if !ok {
 				t.Fatalf("seed %d: step %d: a pending member is unknown", seed, step)
 			}
 			got.accept(i)
-			if _, ok := m.settled[key]; ok {
-				counts["accepted, and known before"]++
-			}
-			delete(m.pending, key)
-			p.sure, p.rests, p.last = true, true, 0
-			m.settled[key] = p
+			p.sure, p.rests, p.pending, p.last = true, true, false, 0
+			m.members[key] = p
 			accepted = key
 			counts["accepted"]++
-			if _, ok := got.settled.find(key); !ok {
+			if _, ok := got.members.find(key); !ok {
 				counts["forgotten at once"]++
 			}
 		}
@@ -205,23 +201,23 @@ func playTimes(t *testing.T, seed uint64, counts map[string]int) {
 // may be, none of them older than the watermark if they were above it, and all that are to come again.
 func (m *timesModel) holdLoaded(t *times) string {
 	kept := 0
-	for key, s := range m.settled {
-		i, ok := t.settled.find(key)
+	for key, s := range m.members {
+		i, ok := t.members.find(key)
 		switch {
-		case ok && *t.settled.at(i) != s:
+		case ok && *t.members.at(i) != s:
 			return "something else is noted of a member"
 		case !ok && !s.rests:
 			return "somebody was forgotten who is to be delivered again"
 		case !ok && s.at > t.watermark:
 			return "somebody was forgotten who is newer than the watermark"
 		case !ok:
-			delete(m.settled, key)
+			delete(m.members, key)
 		case s.rests:
 			kept++
 		}
 	}
 	m.watermark = t.watermark
-	if t.settled.size != len(m.settled) || t.atRest != kept || kept > m.most {
+	if t.members.size != len(m.members) || t.atRest != kept || kept > m.most {
 		return "the sizes differ"
 	}
 	return ""
@@ -241,7 +237,9 @@ func TestTimesForgetsTheOldest(t *testing.T) {
 		if n%2 == 0 {
 			at -= behind
 		}
-		got.accept(got.hold(timed{key: key, at: at, last: uint64(n + 1)}))
+		i := got.members.add(key)
+		got.hold(i, at, false, uint64(n+1))
+		got.accept(i)
 	}
 	if got.watermark == 0 || got.watermark > 10_000_000-behind+most*3/2 {
 		t.Errorf("the watermark is %d, want it among the times of the slow partition, which end at %d", got.watermark, 10_000_000-behind+most*3/2)
