@@ -24,9 +24,14 @@ const (
 // Change puts one identifier into a cohort or takes it out. Make one with [Add] or [Remove]; the zero value is invalid and is
 // rejected as a row. A Change shows its direction and the kind of its identifier when printed, never the identifier.
 type Change struct {
-	// The parts of an identity.ID, side by side: with the ID itself a Change would be too large to travel in registers.
-	value     string
-	label     unique.Handle[string] // of an alias
+	// The parts of an identity.ID, side by side: with the ID itself, or with more fields, a Change would be too large to be kept in registers.
+	value string
+	label unique.Handle[string] // of an alias
+	facts
+}
+
+// facts are what is small about a Change.
+type facts struct {
 	kind      identity.Kind
 	direction direction
 	former    ledger.State // what a ledger says of the identifier; used only where a run has a journal
@@ -41,7 +46,7 @@ func Add(id identity.ID) Change { return newChange(id, addition) }
 func Remove(id identity.ID) Change { return newChange(id, removal) }
 
 func newChange(id identity.ID, d direction) Change {
-	c := Change{value: id.Value(), kind: id.Kind(), direction: d}
+	c := Change{value: id.Value(), facts: facts{kind: id.Kind(), direction: d}}
 	if alias, ok := id.Alias(); ok {
 		c.label = unique.Make(alias.Label)
 	}
