@@ -203,7 +203,7 @@ func (s *Stream) stamps(changes []Change) ([]ledger.Stamp, int64) {
 	defer s.mu.Unlock()
 	for i := range changes {
 		e := s.backlog.at(s.backlog.find(changes[i].serial))
-		stamps[i] = ledger.Stamp{Member: s.times.members.at(e.member).key, At: e.event.At.UnixNano(), Leave: e.event.Direction == Leave}
+		stamps[i] = ledger.Stamp{Member: s.times.members.at(e.member).key.bytes(), At: e.event.At.UnixNano(), Leave: e.event.Direction == Leave}
 	}
 	return stamps, s.times.watermark
 }

@@ -9,16 +9,32 @@ import (
 	"github.com/cohortkit/cohortkit/identity"
 )
 
+// memberKey stands for a member where the identifier itself is not needed. Its bits are as good as drawn by lot. It is no array, which the compiler would
+// not keep in registers.
+type memberKey struct{ first, second uint64 }
+
+func memberKeyOf(b [16]byte) memberKey {
+	return memberKey{binary.LittleEndian.Uint64(b[:]), binary.LittleEndian.Uint64(b[8:])}
+}
+
+func (k memberKey) bytes() (b [16]byte) {
+	binary.LittleEndian.PutUint64(b[:], k.first)
+	binary.LittleEndian.PutUint64(b[8:], k.second)
+	return b
+}
+
+func (k memberKey) low() uint32 { return uint32(k.first) }
+
 // memberKeys makes the keys of the members of a stream. Nobody can find two identifiers with one key.
 type memberKeys struct {
-	lasting bool
-	prefix  [16]byte        // what tells the cohort from others; of lasting keys
-	seeds   [2]maphash.Seed // of others
+	lasting     bool
+	prefix      [16]byte     // what tells the cohort from others; of lasting keys
+	seed, other maphash.Seed // of others
 }
 
 // newMemberKeys returns keys that are of use in this process alone, and cheap.
 func newMemberKeys() memberKeys {
-	return memberKeys{seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}}
+	return memberKeys{seed: maphash.MakeSeed(), other: maphash.MakeSeed()}
 }
 
 // lastingMemberKeys returns keys for a ledger: the same in every process, and different for each cohort.
@@ -37,15 +53,12 @@ func (k *memberKeys) of(id identity.ID) memberKey {
 	if k.lasting {
 		var space [128]byte
 		sum := sha256.Sum256(id.AppendEncode(append(space[:0], k.prefix[:]...)))
-		return memberKey(sum[:])
+		return memberKeyOf([16]byte(sum[:]))
 	}
 	text := id.Value() // the kind tells it from the same text of another one
 	if id.Kind() == identity.AliasKind {
 		text = id.Encode()
 	}
-	var key memberKey
-	for i, seed := range k.seeds {
-		binary.LittleEndian.PutUint64(key[8*i:], maphash.String(seed, text)+uint64(id.Kind())*ones)
-	}
-	return key
+	kind := uint64(id.Kind()) * ones
+	return memberKey{maphash.String(k.seed, text) + kind, maphash.String(k.other, text) + kind}
 }

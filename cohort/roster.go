@@ -1,12 +1,9 @@
 package cohort
 
 import (
-	"encoding/binary"
 	"runtime"
+	"slices"
 )
-
-// memberKey stands for a member where the identifier itself is not needed. Its bits are as good as drawn by lot.
-type memberKey [16]byte
 
 // roster finds what is noted of members by their keys. It holds hardly a pointer for the garbage collector to follow, and to learn that it does not know
 // somebody mostly takes one access to memory, which is why it is no map.
@@ -39,8 +36,6 @@ const (
 )
 
 func newRoster() roster { return roster{slots: make([]slot, firstSlots)} }
-
-func (k memberKey) low() uint32 { return binary.LittleEndian.Uint32(k[:]) }
 
 func newSlot(low, i uint32) slot { return slot(low)<<32 | slot(i+1) }
 
@@ -82,18 +77,31 @@ func (r *roster) add(key memberKey) uint32 {
 		}
 		r.used++
 	}
-	*r.at(i) = timed{key: key}
+	r.at(i).key = key // what is free is zero
 	if r.size++; 2*r.size > len(r.slots) {
-		old := r.slots
-		r.slots = make([]slot, 2*len(old))
-		for _, s := range old {
-			if s != 0 {
-				r.put(s)
-			}
-		}
+		r.grow()
 	}
 	r.put(newSlot(key.low(), i))
 	return i
+}
+
+// grow doubles the slots. Half of them are free, and no processor foresees which, so those that are not are gathered first.
+func (r *roster) grow() {
+	old := r.slots
+	r.slots = make([]slot, 2*len(old))
+	for part := range slices.Chunk(old, firstSlots) {
+		var some [firstSlots]slot
+		n := 0
+		for _, s := range part {
+			some[n] = s
+			if s != 0 {
+				n++
+			}
+		}
+		for _, s := range some[:n] {
+			r.put(s)
+		}
+	}
 }
 
 func (r *roster) put(s slot) {

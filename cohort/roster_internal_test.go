@@ -1,17 +1,13 @@
 package cohort
 
 import (
-	"encoding/binary"
 	"math/rand/v2"
 	"testing"
 )
 
 // numberedKey returns the key of a member by number, of whom eight at a time have the low bits in common, so that they meet in a roster.
 func numberedKey(n int) memberKey {
-	var k memberKey
-	binary.LittleEndian.PutUint32(k[:], uint32(n/8)*0x9e3779b1)
-	binary.LittleEndian.PutUint64(k[8:], uint64(n+1))
-	return k
+	return memberKey{uint64(uint32(n/8) * 0x9e3779b1), uint64(n + 1)}
 }
 
 // TestRosterModel holds a roster against a map while it grows and shrinks.

@@ -35,8 +35,9 @@ func (t *times) load(watermark int64, stamps []ledger.Stamp) {
 		t.newest = max(t.newest, s.At)
 	}
 	for _, s := range stamps {
-		i := t.members.add(s.Member)
-		*t.members.at(i) = timed{key: s.Member, at: s.At, leave: s.Leave, sure: s.Sure}
+		key := memberKeyOf(s.Member)
+		i := t.members.add(key)
+		*t.members.at(i) = timed{key: key, at: s.At, leave: s.Leave, sure: s.Sure}
 		if s.Sure || s.At < t.newest-t.horizon {
 			t.rest(i)
 		}

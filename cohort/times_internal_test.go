@@ -1,7 +1,6 @@
 package cohort
 
 import (
-	"encoding/binary"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -108,13 +107,13 @@ func playTimes(t *testing.T, seed uint64, counts map[string]int) {
 	// What a ledger knows.
 	var stamps []ledger.Stamp
 	for n := range rng.IntN(2 * members) {
-		s := ledger.Stamp{Member: numberedKey(10_000 + n), At: m.watermark + 1 + int64(rng.IntN(1000)), Leave: rng.IntN(2) == 0, Sure: rng.IntN(4) > 0}
+		s := ledger.Stamp{Member: numberedKey(10_000 + n).bytes(), At: m.watermark + 1 + int64(rng.IntN(1000)), Leave: rng.IntN(2) == 0, Sure: rng.IntN(4) > 0}
 		stamps = append(stamps, s)
 		m.newest = max(m.newest, s.At)
 	}
 	for _, s := range stamps {
 		again := !s.Sure && s.At >= m.newest-horizon
-		m.members[s.Member] = timed{key: s.Member, at: s.At, leave: s.Leave, sure: s.Sure && !again, rests: !again}
+		m.members[memberKeyOf(s.Member)] = timed{key: memberKeyOf(s.Member), at: s.At, leave: s.Leave, sure: s.Sure && !again, rests: !again}
 		counts["loaded"]++
 		if again {
 			counts["loaded, and to come again"]++
@@ -132,7 +131,7 @@ func playTimes(t *testing.T, seed uint64, counts map[string]int) {
 		case rng.IntN(5) < 3: // as Stream.put does it
 			key := numberedKey(rng.IntN(members))
 			if len(stamps) > 0 && rng.IntN(4) == 0 {
-				key = stamps[rng.IntN(len(stamps))].Member
+				key = memberKeyOf(stamps[rng.IntN(len(stamps))].Member)
 			}
 			at := m.newest + int64(rng.IntN(40)) - 10
 			if rng.IntN(8) == 0 {
@@ -231,8 +230,7 @@ func TestTimesForgetsTheOldest(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	got := newTimes(most, math.MaxInt64/4)
 	for n := range most * 3 / 2 {
-		var key memberKey
-		binary.LittleEndian.PutUint64(key[:], rng.Uint64())
+		key := memberKey{first: rng.Uint64()}
 		at := int64(10_000_000 + n)
 		if n%2 == 0 {
 			at -= behind
