@@ -288,52 +288,100 @@ func BenchmarkApplyMemory(b *testing.B) {
 	b.ReportMetric(long, "MB-long")
 }
 
-// BenchmarkStream sends a million events of different members to a discarding server on loopback, and as many members with the plain loop, in turns, each
-// from one goroutine. The ratios are to the plain loop: x-events/s of throughput, x-cpu of the client's processor time for an event.
+// BenchmarkStream sends a million events to a discarding server on loopback, and as many identifiers with the plain loop, in turns, each from one
+// goroutine: once of members that are new to the stream, and once of members that it knows, in another order than they came in. The ratios are to the
+// plain loop: x-events/s of throughput, x-cpu of the client's processor time for an event.
 func BenchmarkStream(b *testing.B) {
 	url := discarding(b)
 	importer := unpaced(b, url)
 	const n, part = 1_000_000, 250_000
-	events := make([]cohort.Event, 0, 500) // as many as a consumer polls at a time
-	var plain, ours usage
-	for b.Loop() {
-		at := time.Now()
-		stream, err := importer.Stream(b.Context(), cohort.Cohort{ID: "camp-481", Name: "Spring sale", CreatedAt: at})
+	open := func(b *testing.B) (*cohort.Stream, *eventSource) {
+		b.Helper()
+		s, err := importer.Stream(b.Context(), cohort.Cohort{ID: "camp-481", Name: "Spring sale", CreatedAt: time.Now()})
 		if err != nil {
 			b.Fatal(err)
 		}
-		for i := range n / part {
+		return s, &eventSource{at: time.Now(), events: make([]cohort.Event, 0, 500)} // as many as a consumer polls at a time
+	}
+	compare := func(b *testing.B, s *cohort.Stream, source *eventSource, number func(int) int, d cohort.Direction, plain, ours *usage) {
+		b.Helper()
+		for first := 0; first < n; first += part {
 			from := now()
 			if err := plainLoop(b.Context(), url, uuids(part)); err != nil {
 				b.Fatal(err)
 			}
 			plain.add(from)
 			from = now()
-			for j := range part {
-				at = at.Add(time.Microsecond)
-				events = append(events, cohort.Event{ID: identity.ExternalID(uuid(i*part + j)), At: at, Direction: cohort.Enter})
-				if len(events) < cap(events) && j+1 < part {
-					continue
-				}
-				if _, err := stream.SendAll(b.Context(), events, func(_ cohort.Event, err error) { b.Error(err) }); err != nil {
-					b.Fatal(err)
-				}
-				events = events[:0]
-			}
-			if err := stream.Flush(b.Context()); err != nil {
-				b.Fatal(err)
-			}
+			source.feed(b, s, first, first+part, number, d)
 			ours.add(from)
 		}
-		if left, err := stream.Close(b.Context()); len(left) > 0 || err != nil || stream.State().Applied != n {
-			b.Fatal(stream.State(), err)
+	}
+	report := func(b *testing.B, plain, ours usage) {
+		b.Helper()
+		total := float64(b.N) * n
+		b.ReportMetric(0, "ns/op") // the time of both together says nothing
+		b.ReportMetric(total/ours.wall.Seconds()/1e6, "Mevents/s")
+		b.ReportMetric(total/plain.wall.Seconds()/1e6, "plain-Mids/s")
+		b.ReportMetric(plain.wall.Seconds()/ours.wall.Seconds(), "x-events/s")
+		b.ReportMetric(plain.cpu.Seconds()/ours.cpu.Seconds(), "x-cpu")
+		b.ReportMetric(float64(ours.mallocs)/total, "allocs/event")
+	}
+	finish := func(b *testing.B, s *cohort.Stream, want int) {
+		b.Helper()
+		if left, err := s.Close(b.Context()); len(left) > 0 || err != nil || s.State().Applied != want {
+			b.Fatal(s.State(), err)
 		}
 	}
-	total := float64(b.N) * n
-	b.ReportMetric(0, "ns/op") // the time of both together says nothing
-	b.ReportMetric(total/ours.wall.Seconds()/1e6, "Mevents/s")
-	b.ReportMetric(total/plain.wall.Seconds()/1e6, "plain-Mids/s")
-	b.ReportMetric(plain.wall.Seconds()/ours.wall.Seconds(), "x-events/s")
-	b.ReportMetric(plain.cpu.Seconds()/ours.cpu.Seconds(), "x-cpu")
-	b.ReportMetric(float64(ours.mallocs)/total, "allocs/event")
+	inOrder := func(i int) int { return i }
+
+	b.Run("new", func(b *testing.B) {
+		var plain, ours usage
+		for b.Loop() {
+			s, source := open(b)
+			compare(b, s, source, inOrder, cohort.Enter, &plain, &ours)
+			finish(b, s, n)
+		}
+		report(b, plain, ours)
+	})
+	b.Run("known", func(b *testing.B) {
+		var plain, ours usage
+		s, source := open(b)
+		source.feed(b, s, 0, n, inOrder, cohort.Enter)
+		rounds := 1
+		for b.Loop() {
+			direction := cohort.Leave
+			if rounds%2 == 0 {
+				direction = cohort.Enter
+			}
+			compare(b, s, source, func(i int) int { return i * 611_953 % n }, direction, &plain, &ours)
+			rounds++
+		}
+		finish(b, s, rounds*n)
+		report(b, plain, ours)
+	})
+}
+
+// eventSource makes events, each newer than the one before.
+type eventSource struct {
+	at     time.Time
+	events []cohort.Event
+}
+
+// feed sends the events of some members, and returns when all are acknowledged.
+func (e *eventSource) feed(b *testing.B, s *cohort.Stream, first, end int, number func(int) int, d cohort.Direction) {
+	b.Helper()
+	for i := first; i < end; i++ {
+		e.at = e.at.Add(time.Microsecond)
+		e.events = append(e.events, cohort.Event{ID: identity.ExternalID(uuid(number(i))), At: e.at, Direction: d})
+		if len(e.events) < cap(e.events) && i+1 < end {
+			continue
+		}
+		if _, err := s.SendAll(b.Context(), e.events, func(_ cohort.Event, err error) { b.Error(err) }); err != nil {
+			b.Fatal(err)
+		}
+		e.events = e.events[:0]
+	}
+	if err := s.Flush(b.Context()); err != nil {
+		b.Fatal(err)
+	}
 }

@@ -2,6 +2,7 @@ package cohort
 
 import (
 	"errors"
+	"runtime"
 	"slices"
 	"time"
 
@@ -175,21 +176,33 @@ func (s *Stream) settled(changes []Change, outcome transport.Outcome, attempts i
 	}
 	for part := range slices.Chunk(changes, holdFor) {
 		s.mu.Lock()
+		s.foresee(part)
 		for i := range part {
 			s.accepted(s.backlog.find(part[i].serial))
 		}
+		s.counts[applied] += len(part)
 		s.advance()
 		s.mu.Unlock()
 	}
 }
 
-// accepted settles an event and those that it stands for.
+// foresee has the processor fetch what is noted of the members, as roster.foresee does.
+func (s *Stream) foresee(changes []Change) {
+	var fetched uint32
+	for i := range changes {
+		e := s.backlog.at(s.backlog.find(changes[i].serial))
+		fetched |= s.times.members.at(e.member).last
+	}
+	runtime.KeepAlive(fetched)
+}
+
+// accepted settles an event, which is counted elsewhere, and those that it stands for.
 func (s *Stream) accepted(position uint64) {
 	e := s.backlog.at(position)
 	if m := s.times.members.at(e.member); m.pending && m.last == uint32(position) {
 		s.times.accept(e.member)
 	}
-	s.settle(position, applied)
+	e.fate = applied
 	for p := e.prior; p >= s.backlog.head && s.backlog.at(p).fate == pending; {
 		s.settle(p, superseded)
 		p = s.backlog.at(p).prior

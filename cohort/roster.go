@@ -63,6 +63,10 @@ func (r *roster) foresee(keys []memberKey) {
 	for _, k := range keys {
 		fetched |= r.slots[k.low()&uint32(len(r.slots)-1)]
 	}
+	for _, k := range keys {
+		place, _ := r.find(k)
+		fetched |= slot(place)
+	}
 	runtime.KeepAlive(fetched)
 }
 
