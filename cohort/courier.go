@@ -114,7 +114,7 @@ func (s *Stream) feed(r *run) {
 	defer timer.Stop()
 	var since time.Time // when the first change that waits came
 	for !s.tidyDue() {
-		waiting, end, now, last := s.outlook()
+		waiting, now, last := s.outlook()
 		switch {
 		case waiting == 0 && last:
 			return
@@ -126,7 +126,7 @@ func (s *Stream) feed(r *run) {
 		}
 		left := s.config.delay - time.Since(since)
 		if waiting > 0 && (now || last || waiting >= MaxIdentifiers || left <= 0) {
-			s.fill(r, end)
+			s.fill(r)
 			if !r.dispatch() {
 				return
 			}
@@ -145,21 +145,20 @@ func (s *Stream) feed(r *run) {
 	}
 }
 
-// outlook returns how many changes wait, and before which position. Now says that they need not wait for others, last that no others will come.
-func (s *Stream) outlook() (waiting int, end uint64, now, last bool) {
+// outlook returns how many changes wait. Now says that they need not wait for others, last that no others will come.
+func (s *Stream) outlook() (waiting int, now, last bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	b := &s.backlog
 	now = b.next < s.flushTo || b.tail-s.acked >= uint64(s.config.backlog)
-	return b.waiting, b.tail, now, s.closing
+	return b.waiting, now, s.closing
 }
 
-// fill puts changes from before a position into the open batch. Those of events that arrive meanwhile are left to the next one, since an earlier one of
-// their member may be in this one.
-func (s *Stream) fill(r *run, end uint64) {
+// fill puts changes that wait into the open batch, one at least if there are any.
+func (s *Stream) fill(r *run) {
 	for more := true; more; {
 		s.mu.Lock()
-		more = s.backlog.take(r, end, holdFor)
+		more = s.backlog.take(r, holdFor)
 		s.mu.Unlock()
 	}
 	s.untidied += len(r.open.changes)
