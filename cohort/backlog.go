@@ -7,7 +7,8 @@ type backlog struct {
 	next uint64  // the first that no batch has taken
 	tail uint64  // where the next one to arrive goes
 
-	waiting int // changes that are to be sent and that no batch has taken
+	waiting int    // changes that are to be sent and that no batch has taken
+	due     uint64 // those of events before this position are to be sent without delay
 }
 
 // entry is an event that has arrived.
@@ -35,7 +36,7 @@ const (
 
 const firstRing = 1 << 8
 
-func newBacklog() backlog { return backlog{ring: make([]entry, firstRing), head: 1, next: 1, tail: 1} }
+func newBacklog() backlog { return backlog{ring: make([]entry, firstRing), head: 1, next: 1, tail: 1, due: 1} }
 
 func (b *backlog) at(position uint64) *entry { return &b.ring[position&uint64(len(b.ring)-1)] }
 
@@ -66,6 +67,9 @@ func (b *backlog) expect(position, prior uint64) int {
 		b.at(prior).covered = true
 		if prior >= b.next { // no batch has taken it, and none will
 			b.waiting--
+			if prior < b.due {
+				b.due = position + 1
+			}
 			return 0
 		}
 	}

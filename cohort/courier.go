@@ -150,7 +150,7 @@ func (s *Stream) outlook() (waiting int, now, last bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	b := &s.backlog
-	now = b.next < s.flushTo || b.tail-s.acked >= uint64(s.config.backlog)
+	now = b.next < b.due || b.tail-s.acked >= uint64(s.config.backlog)
 	return b.waiting, now, s.closing
 }
 

@@ -91,7 +91,6 @@ type Stream struct {
 	ready   []Event       // settled, and not yet told
 	acked   uint64        // the position of the first event that is not acknowledged
 	moved   chan struct{} // closed when something changes that callers wait for; nil if nobody waits
-	flushTo uint64        // the position up to which events are to be sent without delay
 	hurry   bool          // no delay between two attempts
 	closing bool
 	over    bool // the courier is done
@@ -156,7 +155,7 @@ func newStream(ctx context.Context, im *Importer, c Cohort, opts []StreamOption)
 		worked: make(chan struct{}), told: make(chan struct{}), ended: make(chan struct{}), work: make(chan struct{}, 1), news: make(chan struct{}, 1),
 		times: newTimes(config.memory, int64(config.horizon)), backlog: newBacklog(),
 	}
-	s.acked, s.flushTo = s.backlog.head, s.backlog.head
+	s.acked = s.backlog.head
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	return s, nil
 }
@@ -429,7 +428,7 @@ func (s *Stream) Flush(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	end, failures := s.backlog.tail, s.state.Failures
-	s.flushTo = max(s.flushTo, end)
+	s.backlog.due = end
 	s.hurry = true
 	s.rouse()
 	for s.acked < end {

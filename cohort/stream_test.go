@@ -199,6 +199,36 @@ func TestStreamPace(t *testing.T) {
 	})
 }
 
+// TestStreamFlushesWhatIsOvertaken has an event overtaken that a Flush waits for, by one so far behind it that both would not be in one request.
+func TestStreamFlushesWhatIsOvertaken(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		stage := newStage(t)
+		stage.server.Inject(brazetest.Naming(), brazetest.Delay(5*time.Second)).Times(1)
+		s := openStream(t, stage.importer(t), cohort.WithDelay(time.Hour))
+		start := time.Now()
+		for i := range 1500 {
+			sendAll(t, s, enter(i, start))
+		}
+		var group sync.WaitGroup
+		group.Go(func() {
+			if err := s.Flush(t.Context()); err != nil || time.Since(start) > time.Minute {
+				t.Errorf("Flush = %v after %v", err, time.Since(start))
+			}
+		})
+		synctest.Wait()
+		for i := range 600 {
+			sendAll(t, s, enter(1500+i, start))
+		}
+		sendAll(t, s, leave(1400, start.Add(1)))
+		group.Wait()
+		closeStream(t, s)
+		if state := s.State(); state.Superseded != 1 || state.Changes.Accepted != 2100 {
+			t.Errorf("state: %v", state)
+		}
+	})
+}
+
 // TestStreamBacklog shows that Send waits when too much is unacknowledged, for the endpoint as for the function of OnAcknowledge.
 func TestStreamBacklog(t *testing.T) {
 	t.Parallel()
