@@ -52,10 +52,8 @@ func (s *Stream) carryOn() {
 // due waits until there is something to carry, and returns false when the stream is closed and there is nothing.
 func (s *Stream) due() bool {
 	for {
-		s.mu.Lock()
-		waiting, closing := s.backlog.waiting > 0, s.closing
-		s.mu.Unlock()
-		if waiting || closing {
+		waiting, _, last := s.outlook()
+		if waiting || last {
 			return waiting
 		}
 		<-s.work
@@ -112,28 +110,20 @@ func (s *Stream) breakWith(err error) {
 func (s *Stream) feed(r *run) {
 	timer := time.NewTimer(s.config.delay)
 	defer timer.Stop()
-	var since time.Time // when the first change that waits came
 	for !s.tidyDue() {
-		waiting, now, last := s.outlook()
+		waiting, left, last := s.outlook()
 		switch {
-		case waiting == 0 && last:
+		case !waiting && last:
 			return
-		case waiting == 0:
-			since = time.Time{}
+		case !waiting:
 			timer.Stop()
-		case since.IsZero():
-			since = time.Now()
-		}
-		left := s.config.delay - time.Since(since)
-		if waiting > 0 && (now || last || waiting >= MaxIdentifiers || left <= 0) {
+		case left <= 0:
 			s.fill(r)
 			if !r.dispatch() {
 				return
 			}
-			since = time.Time{}
 			continue
-		}
-		if waiting > 0 {
+		default:
 			timer.Reset(left)
 		}
 		select {
@@ -145,13 +135,23 @@ func (s *Stream) feed(r *run) {
 	}
 }
 
-// outlook returns how many changes wait. Now says that they need not wait for others, last that no others will come.
-func (s *Stream) outlook() (waiting int, now, last bool) {
+// outlook reports whether changes wait, and for how long they may wait for others. Last says that no others will come.
+func (s *Stream) outlook() (waiting bool, left time.Duration, last bool) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	b := &s.backlog
-	now = b.next < b.due || b.tail-s.acked >= uint64(s.config.backlog)
-	return b.waiting, now, s.closing
+	waiting, last = b.waiting > 0, s.closing
+	now := last || b.waiting >= MaxIdentifiers || b.next < b.due || b.tail-s.acked >= uint64(s.config.backlog)
+	s.mu.Unlock()
+	switch {
+	case !waiting:
+		s.since = time.Time{}
+	case s.since.IsZero():
+		s.since = time.Now()
+	}
+	if now {
+		return waiting, 0, last
+	}
+	return waiting, s.config.delay - time.Since(s.since), last
 }
 
 // fill puts changes that wait into the open batch, one at least if there are any.
@@ -159,7 +159,11 @@ func (s *Stream) fill(r *run) {
 	for more := true; more; {
 		s.mu.Lock()
 		more = s.backlog.take(r, holdFor)
+		all := s.backlog.waiting == 0
 		s.mu.Unlock()
+		if all { // from here on, and not only once this request has left, for which it may have to wait
+			s.since = time.Now()
+		}
 	}
 	s.untidied += len(r.open.changes)
 }

@@ -80,8 +80,10 @@ type Stream struct {
 	session ledger.Session    // nil without a ledger
 	keeper  ledger.Timekeeper // the session
 
-	named    bool // of the courier
-	untidied int  // changes since the ledger was tidied; of the courier
+	// of the courier
+	named    bool
+	untidied int       // changes since the ledger was tidied
+	since    time.Time // no change that waits came before
 
 	ahead atomic.Int64 // before this second an event is surely not too far ahead
 

@@ -199,6 +199,50 @@ func TestStreamPace(t *testing.T) {
 	})
 }
 
+// TestStreamDelay shows that a change which had to stay behind is not delayed twice.
+func TestStreamDelay(t *testing.T) {
+	t.Parallel()
+	const delay = 10 * time.Second
+	t.Run("there are more bytes than a request has", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			im := stubbed(t, func(*http.Request) (*http.Response, error) { return answer(http.StatusCreated, success), nil }, cohort.WithLimiter(unlimited{}))
+			s := openStream(t, im, cohort.WithDelay(delay))
+			for i := range 20 {
+				e := enter(i, time.Now())
+				e.ID = identity.ExternalID(strings.Repeat("x", 400_000) + user(i))
+				sendAll(t, s, e)
+			}
+			pass(t, delay)
+			synctest.Wait()
+			if state := s.State(); state.Applied != 20 || state.Requests < 4 {
+				t.Errorf("after the delay: %v", state)
+			}
+			closeStream(t, s)
+		})
+	})
+	t.Run("the request before has to wait", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			stage := newStage(t)
+			stage.server.Inject(brazetest.Users(), brazetest.Delay(20*time.Second)).Times(1)
+			s := openStream(t, stage.importer(t), cohort.WithDelay(delay))
+			at := time.Now()
+			sendAll(t, s, enter(1, at)) // under way from 10 s to 30 s
+			pass(t, 11*time.Second)
+			sendAll(t, s, leave(1, at.Add(1))) // to leave at 21 s
+			pass(t, 12*time.Second)
+			sendAll(t, s, enter(2, at)) // to leave at 33 s at the latest
+			pass(t, delay)
+			synctest.Wait()
+			if state := s.State(); state.Applied != 3 || state.Requests != 4 {
+				t.Errorf("after the delay: %v", state)
+			}
+			closeStream(t, s)
+		})
+	})
+}
+
 // TestStreamFlushesWhatIsOvertaken has an event overtaken that a Flush waits for, by one so far behind it that both would not be in one request.
 func TestStreamFlushesWhatIsOvertaken(t *testing.T) {
 	t.Parallel()
