@@ -133,9 +133,9 @@ func (b *backlog) follow(r *run, prior uint64) bool {
 	return true
 }
 
-// rewind gives up all batches, so that what is pending is to be sent again.
+// rewind gives up all batches, so that what is pending is to be sent again, without another delay.
 func (b *backlog) rewind() {
-	b.next, b.waiting = b.head, 0
+	b.next, b.waiting, b.due = b.head, 0, b.tail
 	for p := b.head; p < b.tail; p++ {
 		e := b.at(p)
 		if e.batch = 0; e.fate == pending && !e.covered {

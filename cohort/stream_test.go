@@ -243,6 +243,29 @@ func TestStreamDelay(t *testing.T) {
 	})
 }
 
+// TestStreamTriesAgain shows that what was tried has had its delay: it is tried again after the pause, together with what overtook it.
+func TestStreamTriesAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		stage := newStage(t)
+		stage.server.Inject(brazetest.Users(), brazetest.Unauthorized(brazetest.WrongImportKey)).Times(2)
+		start := time.Now()
+		s := openStream(t, newImporter(t, stage.client(t), stage.credentials(), cohort.WithInFlight(1)), cohort.WithDelay(time.Hour))
+		for i := range 1200 {
+			sendAll(t, s, enter(i, start))
+		}
+		synctest.Wait() // a thousand were refused
+		sendAll(t, s, leave(1, start.Add(1)))
+		pass(t, 4*time.Second)
+		synctest.Wait()
+		want := cohort.Tally{Accepted: 1200, Refused: 2000}
+		if state := s.State(); state.Applied != 1200 || state.Failures != 2 || state.Changes != want {
+			t.Errorf("after the pauses: %v", state)
+		}
+		closeStream(t, s)
+	})
+}
+
 // TestStreamFlushesWhatIsOvertaken has an event overtaken that a Flush waits for, by one so far behind it that both would not be in one request.
 func TestStreamFlushesWhatIsOvertaken(t *testing.T) {
 	t.Parallel()
