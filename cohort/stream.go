@@ -290,15 +290,18 @@ func (s *Stream) suppresses(e *Event) bool {
 // room waits until there is room in the backlog. The caller holds the lock, which is released meanwhile.
 func (s *Stream) room(ctx context.Context) error {
 	for {
+		room := s.config.backlog - int(s.backlog.tail-s.acked)
 		switch {
 		case s.broken != nil:
 			return s.wrap(s.broken)
 		case s.closing:
 			return ErrStreamClosed
-		case s.backlog.tail-s.acked < uint64(s.config.backlog):
+		case room > 0:
+			if room == 1 { // what comes now fills it, so that nothing need wait for more
+				s.rouse()
+			}
 			return nil
 		}
-		s.rouse() // an open batch need not wait for more
 		if err := s.await(ctx); err != nil {
 			return s.wrap(err)
 		}

@@ -304,13 +304,19 @@ func TestStreamBacklog(t *testing.T) {
 		gate := make(chan struct{})
 		s := openStream(t, stage.importer(t), cohort.WithBacklog(3), cohort.WithDelay(time.Hour), cohort.OnAcknowledge(func([]cohort.Event) { <-gate }))
 		start := time.Now()
-		sendAll(t, s, enter(1, start), enter(2, start), enter(3, start))
+		sendAll(t, s, enter(1, start), enter(2, start))
+		synctest.Wait()
+		sendAll(t, s, enter(2, start)) // whatever becomes of it, there is no room for more
+		synctest.Wait()
+		if state := s.State(); state.Applied != 2 || state.Repeated != 1 {
+			t.Errorf("once it is full: %v", state)
+		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		if err := s.Send(ctx, enter(4, start)); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("Send = %v, want no time", err)
 		}
-		if state := s.State(); state.Applied != 3 || state.Unacknowledged != 3 || state.Events != 3 {
+		if state := s.State(); state.Applied != 2 || state.Unacknowledged != 3 || state.Events != 3 {
 			t.Errorf("state: %+v", state)
 		}
 		close(gate)
