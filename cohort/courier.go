@@ -69,9 +69,6 @@ func (s *Stream) done() bool {
 
 // carry names the cohort if that is due and sends changes until the stream is closed or a request fails. It reports whether any were accepted.
 func (s *Stream) carry() (carried bool, err error) {
-	s.mu.Lock()
-	s.hurry = false
-	s.mu.Unlock()
 	if err := s.name(); err != nil {
 		return false, err
 	}
@@ -279,6 +276,7 @@ func (s *Stream) tidy() error {
 func (s *Stream) failed(err error) bool {
 	s.mu.Lock()
 	s.backlog.rewind()
+	s.hurry = false // whoever was in a hurry before hears of the failure
 	s.state.Failures++
 	s.failure = err
 	broken, closing := s.broken != nil, s.closing
