@@ -36,7 +36,7 @@ const (
 
 const firstRing = 1 << 8
 
-func newBacklog() backlog { return backlog{ring: make([]entry, firstRing), head: 1, next: 1, tail: 1, due: 1} }
+func newBacklog() backlog { return backlog{ring: make([]entry, firstRing), head: 1, next: 1, tail: 1} }
 
 func (b *backlog) at(position uint64) *entry { return &b.ring[position&uint64(len(b.ring)-1)] }
 

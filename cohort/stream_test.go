@@ -232,14 +232,44 @@ func TestStreamDelay(t *testing.T) {
 			pass(t, 11*time.Second)
 			sendAll(t, s, leave(1, at.Add(1))) // to leave at 21 s
 			pass(t, 12*time.Second)
-			sendAll(t, s, enter(2, at)) // to leave at 33 s at the latest
-			pass(t, delay)
+			sendAll(t, s, leave(2, at.Add(-1)), enter(2, at)) // to leave at 33 s at the latest
+			pass(t, 7*time.Second+time.Millisecond)
 			synctest.Wait()
-			if state := s.State(); state.Applied != 3 || state.Requests != 4 {
+			if state := s.State(); state.Requests != 3 {
+				t.Errorf("once the request before has left: %v", state)
+			}
+			pass(t, 3*time.Second)
+			synctest.Wait()
+			if state := s.State(); state.Applied != 3 || state.Superseded != 1 || state.Requests != 4 {
 				t.Errorf("after the delay: %v", state)
 			}
 			closeStream(t, s)
 		})
+	})
+}
+
+// TestStreamFollowsWhatIsUnderWay has an event arrive while an earlier one of its member is under way, and leave when that is settled and its batch is of
+// use again: there is nothing to wait for.
+func TestStreamFollowsWhatIsUnderWay(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		stage := newStage(t)
+		s := openStream(t, newImporter(t, stage.client(t), stage.credentials(), cohort.WithInFlight(2)), cohort.WithDelay(0))
+		at := time.Now()
+		send := func(e cohort.Event, takes time.Duration) {
+			stage.server.Inject(brazetest.Users(), brazetest.Delay(takes)).Times(1)
+			sendAll(t, s, e)
+			synctest.Wait()
+		}
+		send(enter(1, at), 25*time.Second) // is not settled, so that what comes after it is kept
+		send(enter(2, at), 10*time.Second)
+		send(enter(3, at), 0) // waits for a place
+		send(leave(2, at.Add(1)), 0)
+		pass(t, 15*time.Second)
+		if state := s.State(); state.Applied != 3 || state.Pending != 1 || state.Requests != 4 { // with that of the name, and without the first
+			t.Errorf("state: %v", state)
+		}
+		closeStream(t, s)
 	})
 }
 
