@@ -187,13 +187,23 @@ func TestStreamPace(t *testing.T) {
 			sendAll(t, s, enter(i+3, start))
 		}
 		posts(4)
+		flushed := time.Now()
 		if err := s.Flush(t.Context()); err != nil {
 			t.Fatal(err)
 		}
+		if waited := time.Since(flushed); waited >= 10*time.Second {
+			t.Errorf("a Flush took %v", waited)
+		}
 		posts(5)
+		pass(t, time.Minute)
+		sendAll(t, s, enter(1, start.Add(2))) // after a rest
+		pass(t, 9*time.Second)
+		posts(5)
+		pass(t, time.Second)
+		posts(6)
 		closeStream(t, s)
-		posts(5)
-		if got, want := s.State().String(), "2503 events (2502 applied, 1 superseded); 2502 changes: 2502 accepted; 5 requests"; got != want {
+		posts(6)
+		if got, want := s.State().String(), "2504 events (2503 applied, 1 superseded); 2503 changes: 2503 accepted; 6 requests"; got != want {
 			t.Errorf("state: %s, want %s", got, want)
 		}
 	})
