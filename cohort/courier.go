@@ -199,7 +199,7 @@ func (s *Stream) foresee(changes []Change) {
 // accepted settles an event, which is counted elsewhere, and those that it stands for.
 func (s *Stream) accepted(position uint64) {
 	e := s.backlog.at(position)
-	if s.times.members.at(e.member).last == uint32(position) {
+	if s.times.members.at(e.member).last == uint32(position) { // it is the newest of the member
 		s.times.accept(e.member)
 	}
 	e.fate = applied
