@@ -84,6 +84,21 @@ func (e *recorder) RoundTrip(r *http.Request) (*http.Response, error) {
 	}, nil
 }
 
+// TestBatchFits shows that an empty batch has room for any change, or one that is larger than what the endpoint took would never leave.
+func TestBatchFits(t *testing.T) {
+	t.Parallel()
+	b := newBatch()
+	b.run = &run{}
+	b.run.maxBytes.Store(1)
+	c := Add(identity.ExternalID("u-1"))
+	if !b.fits(c) {
+		t.Error("an empty batch has no room")
+	}
+	if b.add(c); b.fits(c) {
+		t.Error("a full one has")
+	}
+}
+
 // TestCollision sends changes of two members with the same hash. They stay two members, and keep their order.
 func TestCollision(t *testing.T) {
 	t.Parallel()

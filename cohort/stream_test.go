@@ -539,7 +539,7 @@ func TestStreamRepeats(t *testing.T) {
 		s := openStream(t, newStage(t).importer(t))
 		at := time.Now()
 		sendAll(t, s, enter(1, at), enter(1, at))
-		if state := s.State(); state.Pending != 1 || state.Repeated != 1 {
+		if state := s.State(); state.Pending != 1 || state.Repeated != 1 || state.Members != 0 {
 			t.Errorf("while it is pending: %v", state)
 		}
 		if err := s.Flush(t.Context()); err != nil {
@@ -547,7 +547,7 @@ func TestStreamRepeats(t *testing.T) {
 		}
 		sendAll(t, s, enter(1, at))
 		closeStream(t, s)
-		if state := s.State(); state.Applied != 1 || state.Repeated != 2 || state.Changes.Total() != 1 {
+		if state := s.State(); state.Applied != 1 || state.Repeated != 2 || state.Changes.Total() != 1 || state.Members != 1 {
 			t.Errorf("state: %v", state)
 		}
 	})
