@@ -99,6 +99,24 @@ func TestBatchFits(t *testing.T) {
 	}
 }
 
+// TestSendEndsTheRun has a request fail while another one that failed before it has not yet ended the run. Whoever waits for this one must find it ended.
+func TestSendEndsTheRun(t *testing.T) {
+	t.Parallel()
+	r := newRun(t.Context(), importerTo(t, &refuser{refuses: true}), "camp-481")
+	defer r.stop()
+	r.failed.Store(true)
+	r.slots <- struct{}{}
+	b := r.open
+	b.add(Add(identity.ExternalID("u-1")))
+	if err := r.send(b); err != nil {
+		t.Errorf("the error of the second: %v", err)
+	}
+	<-b.done
+	if r.begin.Err() == nil || r.adds.Refused != 1 {
+		t.Errorf("the run goes on: %v", r.adds)
+	}
+}
+
 // TestCollision sends changes of two members with the same hash. They stay two members, and keep their order.
 func TestCollision(t *testing.T) {
 	t.Parallel()
