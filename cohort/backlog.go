@@ -7,7 +7,8 @@ type backlog struct {
 	next uint64  // the first that no batch has taken
 	tail uint64  // where the next one to arrive goes
 
-	waiting int // changes that are to be sent and that no batch has taken
+	waiting int    // changes that are to be sent and that no batch has taken
+	due     uint64 // those of events before this position are to be sent without delay
 }
 
 // entry is an event that has arrived.
@@ -66,6 +67,9 @@ func (b *backlog) expect(position, prior uint64) int {
 		b.at(prior).covered = true
 		if prior >= b.next { // no batch has taken it, and none will
 			b.waiting--
+			if prior < b.due {
+				b.due = position + 1
+			}
 			return 0
 		}
 	}
@@ -92,20 +96,18 @@ func (b *backlog) drop(until uint64) {
 	b.next = max(b.next, b.head)
 }
 
-// take puts the changes of up to n events before the position end into the open batch of a run, as far as they fit. It reports whether there are
-// more that may.
-func (b *backlog) take(r *run, end uint64, n int) (more bool) {
+// take puts the changes of up to n events into the open batch of a run, as far as they fit. It reports whether there are more that may.
+func (b *backlog) take(r *run, n int) (more bool) {
 	for ; n > 0; n-- {
-		if b.next == end || len(r.open.changes) == MaxIdentifiers {
+		if b.next == b.tail || len(r.open.changes) == MaxIdentifiers {
 			return false
 		}
 		if e := b.at(b.next); e.fate == pending && !e.covered {
 			c := eventChange(&e.event)
 			c.serial = uint32(b.next)
-			if !r.open.fits(c) {
+			if !r.open.fits(c) || !b.follow(r, e.prior) {
 				return false
 			}
-			b.follow(r, e.prior)
 			e.batch = uint16(r.open.number + 1)
 			r.open.add(c)
 			b.waiting--
@@ -115,19 +117,25 @@ func (b *backlog) take(r *run, end uint64, n int) (more bool) {
 	return true
 }
 
-// follow has the open batch of a run wait for that which took the newest of the earlier events of a member that are not settled.
-func (b *backlog) follow(r *run, prior uint64) {
+// follow has the open batch of a run wait for that which took the newest of the earlier events of a member that are not settled. It returns false if
+// that is the open batch itself, because the event arrived while it was filled.
+func (b *backlog) follow(r *run, prior uint64) bool {
 	for ; prior >= b.head && b.at(prior).fate == pending; prior = b.at(prior).prior {
-		if n := b.at(prior).batch; n != 0 {
-			r.open.after = append(r.open.after, r.members.batches[n-1].done)
-			return
+		switch n := int(b.at(prior).batch) - 1; n {
+		case -1: // none took it
+		case r.open.number:
+			return false
+		default:
+			r.open.after = append(r.open.after, r.members.batches[n].done)
+			return true
 		}
 	}
+	return true
 }
 
-// rewind gives up all batches, so that what is pending is to be sent again.
+// rewind gives up all batches, so that what is pending is to be sent again, without another delay.
 func (b *backlog) rewind() {
-	b.next, b.waiting = b.head, 0
+	b.next, b.waiting, b.due = b.head, 0, b.tail
 	for p := b.head; p < b.tail; p++ {
 		e := b.at(p)
 		if e.batch = 0; e.fate == pending && !e.covered {

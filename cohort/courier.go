@@ -52,10 +52,8 @@ func (s *Stream) carryOn() {
 // due waits until there is something to carry, and returns false when the stream is closed and there is nothing.
 func (s *Stream) due() bool {
 	for {
-		s.mu.Lock()
-		waiting, closing := s.backlog.waiting > 0, s.closing
-		s.mu.Unlock()
-		if waiting || closing {
+		waiting, _, last := s.outlook()
+		if waiting || last {
 			return waiting
 		}
 		<-s.work
@@ -71,9 +69,6 @@ func (s *Stream) done() bool {
 
 // carry names the cohort if that is due and sends changes until the stream is closed or a request fails. It reports whether any were accepted.
 func (s *Stream) carry() (carried bool, err error) {
-	s.mu.Lock()
-	s.hurry = false
-	s.mu.Unlock()
 	if err := s.name(); err != nil {
 		return false, err
 	}
@@ -112,28 +107,20 @@ func (s *Stream) breakWith(err error) {
 func (s *Stream) feed(r *run) {
 	timer := time.NewTimer(s.config.delay)
 	defer timer.Stop()
-	var since time.Time // when the first change that waits came
 	for !s.tidyDue() {
-		waiting, end, now, last := s.outlook()
+		waiting, left, last := s.outlook()
 		switch {
-		case waiting == 0 && last:
+		case !waiting && last:
 			return
-		case waiting == 0:
-			since = time.Time{}
+		case !waiting:
 			timer.Stop()
-		case since.IsZero():
-			since = time.Now()
-		}
-		left := s.config.delay - time.Since(since)
-		if waiting > 0 && (now || last || waiting >= MaxIdentifiers || left <= 0) {
-			s.fill(r, end)
+		case left <= 0:
+			s.fill(r)
 			if !r.dispatch() {
 				return
 			}
-			since = time.Time{}
 			continue
-		}
-		if waiting > 0 {
+		default:
 			timer.Reset(left)
 		}
 		select {
@@ -145,22 +132,35 @@ func (s *Stream) feed(r *run) {
 	}
 }
 
-// outlook returns how many changes wait, and before which position. Now says that they need not wait for others, last that no others will come.
-func (s *Stream) outlook() (waiting int, end uint64, now, last bool) {
+// outlook reports whether changes wait, and for how long they may wait for others. Last says that no others will come.
+func (s *Stream) outlook() (waiting bool, left time.Duration, last bool) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	b := &s.backlog
-	now = b.next < s.flushTo || b.tail-s.acked >= uint64(s.config.backlog)
-	return b.waiting, b.tail, now, s.closing
+	waiting, last = b.waiting > 0, s.closing
+	now := last || b.waiting >= MaxIdentifiers || b.next < b.due || b.tail-s.acked >= uint64(s.config.backlog)
+	s.mu.Unlock()
+	switch {
+	case !waiting:
+		s.since = time.Time{}
+	case s.since.IsZero():
+		s.since = time.Now()
+	}
+	if now {
+		return waiting, 0, last
+	}
+	return waiting, s.config.delay - time.Since(s.since), last
 }
 
-// fill puts changes from before a position into the open batch. Those of events that arrive meanwhile are left to the next one, since an earlier one of
-// their member may be in this one.
-func (s *Stream) fill(r *run, end uint64) {
+// fill puts changes that wait into the open batch, one at least if there are any.
+func (s *Stream) fill(r *run) {
 	for more := true; more; {
 		s.mu.Lock()
-		more = s.backlog.take(r, end, holdFor)
+		more = s.backlog.take(r, holdFor)
+		all := s.backlog.waiting == 0
 		s.mu.Unlock()
+		if all { // from here on, and not only once this request has left, for which it may have to wait
+			s.since = time.Now()
+		}
 	}
 	s.untidied += len(r.open.changes)
 }
@@ -199,7 +199,7 @@ func (s *Stream) foresee(changes []Change) {
 // accepted settles an event, which is counted elsewhere, and those that it stands for.
 func (s *Stream) accepted(position uint64) {
 	e := s.backlog.at(position)
-	if m := s.times.members.at(e.member); m.pending && m.last == uint32(position) {
+	if s.times.members.at(e.member).last == uint32(position) { // it is the newest of the member
 		s.times.accept(e.member)
 	}
 	e.fate = applied
@@ -276,6 +276,7 @@ func (s *Stream) tidy() error {
 func (s *Stream) failed(err error) bool {
 	s.mu.Lock()
 	s.backlog.rewind()
+	s.hurry = false // whoever was in a hurry before hears of the failure
 	s.state.Failures++
 	s.failure = err
 	broken, closing := s.broken != nil, s.closing

@@ -84,6 +84,39 @@ func (e *recorder) RoundTrip(r *http.Request) (*http.Response, error) {
 	}, nil
 }
 
+// TestBatchFits shows that an empty batch has room for any change, or one that is larger than what the endpoint took would never leave.
+func TestBatchFits(t *testing.T) {
+	t.Parallel()
+	b := newBatch()
+	b.run = &run{}
+	b.run.maxBytes.Store(1)
+	c := Add(identity.ExternalID("u-1"))
+	if !b.fits(c) {
+		t.Error("an empty batch has no room")
+	}
+	if b.add(c); b.fits(c) {
+		t.Error("a full one has")
+	}
+}
+
+// TestSendEndsTheRun has a request fail while another one that failed before it has not yet ended the run. Whoever waits for this one must find it ended.
+func TestSendEndsTheRun(t *testing.T) {
+	t.Parallel()
+	r := newRun(t.Context(), importerTo(t, &refuser{refuses: true}), "camp-481")
+	defer r.stop()
+	r.failed.Store(true)
+	r.slots <- struct{}{}
+	b := r.open
+	b.add(Add(identity.ExternalID("u-1")))
+	if err := r.send(b); err != nil {
+		t.Errorf("the error of the second: %v", err)
+	}
+	<-b.done
+	if r.begin.Err() == nil || r.adds.Refused != 1 {
+		t.Errorf("the run goes on: %v", r.adds)
+	}
+}
+
 // TestCollision sends changes of two members with the same hash. They stay two members, and keep their order.
 func TestCollision(t *testing.T) {
 	t.Parallel()

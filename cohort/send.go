@@ -29,12 +29,11 @@ func (r *run) send(b *batch) error {
 	r.start()
 	b.removalsFirst()
 	err := r.sendChanges(b.changes, transport.OutcomeUnsent)
-	switch {
-	case err == nil:
-	case r.failed.Swap(true):
-		err = nil
-	default:
-		r.stop()
+	if err != nil {
+		if r.failed.Swap(true) {
+			err = nil
+		}
+		r.stop() // if it is not the first, too: that may not have got so far
 	}
 	returned = true
 	return err

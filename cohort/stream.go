@@ -80,8 +80,10 @@ type Stream struct {
 	session ledger.Session    // nil without a ledger
 	keeper  ledger.Timekeeper // the session
 
-	named    bool // of the courier
-	untidied int  // changes since the ledger was tidied; of the courier
+	// of the courier
+	named    bool
+	untidied int       // changes since the ledger was tidied
+	since    time.Time // no change that waits came before
 
 	ahead atomic.Int64 // before this second an event is surely not too far ahead
 
@@ -91,7 +93,6 @@ type Stream struct {
 	ready   []Event       // settled, and not yet told
 	acked   uint64        // the position of the first event that is not acknowledged
 	moved   chan struct{} // closed when something changes that callers wait for; nil if nobody waits
-	flushTo uint64        // the position up to which events are to be sent without delay
 	hurry   bool          // no delay between two attempts
 	closing bool
 	over    bool // the courier is done
@@ -156,7 +157,7 @@ func newStream(ctx context.Context, im *Importer, c Cohort, opts []StreamOption)
 		worked: make(chan struct{}), told: make(chan struct{}), ended: make(chan struct{}), work: make(chan struct{}, 1), news: make(chan struct{}, 1),
 		times: newTimes(config.memory, int64(config.horizon)), backlog: newBacklog(),
 	}
-	s.acked, s.flushTo = s.backlog.head, s.backlog.head
+	s.acked = s.backlog.head
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	return s, nil
 }
@@ -289,15 +290,18 @@ func (s *Stream) suppresses(e *Event) bool {
 // room waits until there is room in the backlog. The caller holds the lock, which is released meanwhile.
 func (s *Stream) room(ctx context.Context) error {
 	for {
+		room := s.config.backlog - int(s.backlog.tail-s.acked)
 		switch {
 		case s.broken != nil:
 			return s.wrap(s.broken)
 		case s.closing:
 			return ErrStreamClosed
-		case s.backlog.tail-s.acked < uint64(s.config.backlog):
+		case room > 0:
+			if room == 1 { // what comes now fills it, so that nothing need wait for more
+				s.rouse()
+			}
 			return nil
 		}
-		s.rouse() // an open batch need not wait for more
 		if err := s.await(ctx); err != nil {
 			return s.wrap(err)
 		}
@@ -429,7 +433,7 @@ func (s *Stream) Flush(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	end, failures := s.backlog.tail, s.state.Failures
-	s.flushTo = max(s.flushTo, end)
+	s.backlog.due = end
 	s.hurry = true
 	s.rouse()
 	for s.acked < end {

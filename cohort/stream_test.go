@@ -187,14 +187,151 @@ func TestStreamPace(t *testing.T) {
 			sendAll(t, s, enter(i+3, start))
 		}
 		posts(4)
+		flushed := time.Now()
 		if err := s.Flush(t.Context()); err != nil {
 			t.Fatal(err)
 		}
+		if waited := time.Since(flushed); waited >= 10*time.Second {
+			t.Errorf("a Flush took %v", waited)
+		}
 		posts(5)
+		pass(t, time.Minute)
+		sendAll(t, s, enter(1, start.Add(2))) // after a rest
+		pass(t, 9*time.Second)
+		posts(5)
+		pass(t, time.Second)
+		posts(6)
 		closeStream(t, s)
-		posts(5)
-		if got, want := s.State().String(), "2503 events (2502 applied, 1 superseded); 2502 changes: 2502 accepted; 5 requests"; got != want {
+		posts(6)
+		if got, want := s.State().String(), "2504 events (2503 applied, 1 superseded); 2503 changes: 2503 accepted; 6 requests"; got != want {
 			t.Errorf("state: %s, want %s", got, want)
+		}
+	})
+}
+
+// TestStreamDelay shows that a change which had to stay behind is not delayed twice.
+func TestStreamDelay(t *testing.T) {
+	t.Parallel()
+	const delay = 10 * time.Second
+	t.Run("there are more bytes than a request has", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			im := stubbed(t, func(*http.Request) (*http.Response, error) { return answer(http.StatusCreated, success), nil }, cohort.WithLimiter(unlimited{}))
+			s := openStream(t, im, cohort.WithDelay(delay))
+			for i := range 20 {
+				e := enter(i, time.Now())
+				e.ID = identity.ExternalID(strings.Repeat("x", 400_000) + user(i))
+				sendAll(t, s, e)
+			}
+			pass(t, delay)
+			synctest.Wait()
+			if state := s.State(); state.Applied != 20 || state.Requests < 4 {
+				t.Errorf("after the delay: %v", state)
+			}
+			closeStream(t, s)
+		})
+	})
+	t.Run("the request before has to wait", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			stage := newStage(t)
+			stage.server.Inject(brazetest.Users(), brazetest.Delay(20*time.Second)).Times(1)
+			s := openStream(t, stage.importer(t), cohort.WithDelay(delay))
+			at := time.Now()
+			sendAll(t, s, enter(1, at)) // under way from 10 s to 30 s
+			pass(t, 11*time.Second)
+			sendAll(t, s, leave(1, at.Add(1))) // to leave at 21 s
+			pass(t, 12*time.Second)
+			sendAll(t, s, leave(2, at.Add(-1)), enter(2, at)) // to leave at 33 s at the latest
+			pass(t, 7*time.Second+time.Millisecond)
+			synctest.Wait()
+			if state := s.State(); state.Requests != 3 {
+				t.Errorf("once the request before has left: %v", state)
+			}
+			pass(t, 3*time.Second)
+			synctest.Wait()
+			if state := s.State(); state.Applied != 3 || state.Superseded != 1 || state.Requests != 4 {
+				t.Errorf("after the delay: %v", state)
+			}
+			closeStream(t, s)
+		})
+	})
+}
+
+// TestStreamFollowsWhatIsUnderWay has an event arrive while an earlier one of its member is under way, and leave when that is settled and its batch is of
+// use again: there is nothing to wait for.
+func TestStreamFollowsWhatIsUnderWay(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		stage := newStage(t)
+		s := openStream(t, newImporter(t, stage.client(t), stage.credentials(), cohort.WithInFlight(2)), cohort.WithDelay(0))
+		at := time.Now()
+		send := func(e cohort.Event, takes time.Duration) {
+			stage.server.Inject(brazetest.Users(), brazetest.Delay(takes)).Times(1)
+			sendAll(t, s, e)
+			synctest.Wait()
+		}
+		send(enter(1, at), 25*time.Second) // is not settled, so that what comes after it is kept
+		send(enter(2, at), 10*time.Second)
+		send(enter(3, at), 0) // waits for a place
+		send(leave(2, at.Add(1)), 0)
+		pass(t, 15*time.Second)
+		if state := s.State(); state.Applied != 3 || state.Pending != 1 || state.Requests != 4 { // with that of the name, and without the first
+			t.Errorf("state: %v", state)
+		}
+		closeStream(t, s)
+	})
+}
+
+// TestStreamTriesAgain shows that what was tried has had its delay: it is tried again after the pause, together with what overtook it.
+func TestStreamTriesAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		stage := newStage(t)
+		stage.server.Inject(brazetest.Users(), brazetest.Unauthorized(brazetest.WrongImportKey)).Times(2)
+		start := time.Now()
+		s := openStream(t, newImporter(t, stage.client(t), stage.credentials(), cohort.WithInFlight(1)), cohort.WithDelay(time.Hour))
+		for i := range 1200 {
+			sendAll(t, s, enter(i, start))
+		}
+		synctest.Wait() // a thousand were refused
+		sendAll(t, s, leave(1, start.Add(1)))
+		pass(t, 4*time.Second)
+		synctest.Wait()
+		want := cohort.Tally{Accepted: 1200, Refused: 2000}
+		if state := s.State(); state.Applied != 1200 || state.Failures != 2 || state.Changes != want {
+			t.Errorf("after the pauses: %v", state)
+		}
+		closeStream(t, s)
+	})
+}
+
+// TestStreamFlushesWhatIsOvertaken has an event overtaken that a Flush waits for, by one so far behind it that both would not be in one request.
+func TestStreamFlushesWhatIsOvertaken(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		stage := newStage(t)
+		stage.server.Inject(brazetest.Naming(), brazetest.Delay(5*time.Second)).Times(1)
+		s := openStream(t, stage.importer(t), cohort.WithDelay(time.Hour))
+		start := time.Now()
+		for i := range 1500 {
+			sendAll(t, s, enter(i, start))
+		}
+		var group sync.WaitGroup
+		group.Go(func() {
+			if err := s.Flush(t.Context()); err != nil || time.Since(start) > time.Minute {
+				t.Errorf("Flush = %v after %v", err, time.Since(start))
+			}
+		})
+		synctest.Wait()
+		for i := range 600 {
+			sendAll(t, s, enter(1500+i, start))
+		}
+		sendAll(t, s, leave(1400, start.Add(1)))
+		group.Wait()
+		closeStream(t, s)
+		if state := s.State(); state.Superseded != 1 || state.Changes.Accepted != 2100 {
+			t.Errorf("state: %v", state)
 		}
 	})
 }
@@ -207,13 +344,19 @@ func TestStreamBacklog(t *testing.T) {
 		gate := make(chan struct{})
 		s := openStream(t, stage.importer(t), cohort.WithBacklog(3), cohort.WithDelay(time.Hour), cohort.OnAcknowledge(func([]cohort.Event) { <-gate }))
 		start := time.Now()
-		sendAll(t, s, enter(1, start), enter(2, start), enter(3, start))
+		sendAll(t, s, enter(1, start), enter(2, start))
+		synctest.Wait()
+		sendAll(t, s, enter(2, start)) // whatever becomes of it, there is no room for more
+		synctest.Wait()
+		if state := s.State(); state.Applied != 2 || state.Repeated != 1 {
+			t.Errorf("once it is full: %v", state)
+		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		if err := s.Send(ctx, enter(4, start)); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("Send = %v, want no time", err)
 		}
-		if state := s.State(); state.Applied != 3 || state.Unacknowledged != 3 || state.Events != 3 {
+		if state := s.State(); state.Applied != 2 || state.Unacknowledged != 3 || state.Events != 3 {
 			t.Errorf("state: %+v", state)
 		}
 		close(gate)
@@ -255,6 +398,9 @@ func TestStreamOverlap(t *testing.T) {
 		for i := range 200 {
 			sendAll(t, s, enter(i%20, at.Add(time.Duration(i))))
 			synctest.Wait()
+			if i > 100 { // some are settled, of whom newer ones wait
+				pass(t, 100*time.Millisecond)
+			}
 		}
 		closeStream(t, s)
 		if len(o.found) > 0 {
@@ -359,10 +505,16 @@ func TestStreamPauses(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		stage := newStage(t)
-		trouble := stage.server.Inject(brazetest.Users(), brazetest.Unauthorized(brazetest.WrongImportKey)).Always()
 		start := time.Now()
 		var failures []string
 		s := openStream(t, stage.importer(t), cohort.WithDelay(time.Hour), cohort.OnFailure(func(error) { failures = append(failures, time.Since(start).String()) }))
+		for i := range 2 { // a Flush that is over does not make anybody hurry later
+			sendAll(t, s, enter(i+2, start))
+			if err := s.Flush(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		trouble := stage.server.Inject(brazetest.Users(), brazetest.Unauthorized(brazetest.WrongImportKey)).Always()
 		sendAll(t, s, enter(1, start))
 		if err := s.Flush(t.Context()); !errors.Is(err, transport.ErrUnauthorized) {
 			t.Errorf("Flush = %v", err)
@@ -373,7 +525,7 @@ func TestStreamPauses(t *testing.T) {
 		if diff := cmp.Diff([]string{"0s", "1s", "3s", "7s", "15s", "31s", "1m3s", "2m3s", "3m3s"}, failures); diff != "" {
 			t.Errorf("failures (-want +got):\n%s", diff)
 		}
-		if state := s.State(); state.Applied != 1 {
+		if state := s.State(); state.Applied != 3 {
 			t.Errorf("afterwards: %v", state)
 		}
 		closeStream(t, s)
@@ -387,7 +539,7 @@ func TestStreamRepeats(t *testing.T) {
 		s := openStream(t, newStage(t).importer(t))
 		at := time.Now()
 		sendAll(t, s, enter(1, at), enter(1, at))
-		if state := s.State(); state.Pending != 1 || state.Repeated != 1 {
+		if state := s.State(); state.Pending != 1 || state.Repeated != 1 || state.Members != 0 {
 			t.Errorf("while it is pending: %v", state)
 		}
 		if err := s.Flush(t.Context()); err != nil {
@@ -395,7 +547,7 @@ func TestStreamRepeats(t *testing.T) {
 		}
 		sendAll(t, s, enter(1, at))
 		closeStream(t, s)
-		if state := s.State(); state.Applied != 1 || state.Repeated != 2 || state.Changes.Total() != 1 {
+		if state := s.State(); state.Applied != 1 || state.Repeated != 2 || state.Changes.Total() != 1 || state.Members != 1 {
 			t.Errorf("state: %v", state)
 		}
 	})

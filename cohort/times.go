@@ -71,7 +71,7 @@ func (t *times) rest(i uint32) {
 	m := t.members.at(i)
 	m.rests = true
 	t.atRest++
-	if m.at < t.newest-t.horizon { // alone, or all would be looked at for each event of a partition that is so far behind
+	if t.most == 0 || m.at < t.newest-t.horizon { // alone, or all would be looked at for each event, be it of a partition that is so far behind
 		t.drop(i)
 		return
 	}
