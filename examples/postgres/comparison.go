@@ -1,0 +1,230 @@
+package postgres
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"iter"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/cohortkit/cohortkit/cohort/ledger"
+	"github.com/cohortkit/cohortkit/identity"
+)
+
+// The parts of a difference, as the column part numbers them.
+const (
+	removals = iota + 1
+	adds
+	repeats
+)
+
+// A comparison works in two tables of its own, named by entry and epoch so that two sessions never meet in one. They are unlogged: after a crash nobody
+// needs them. They are no temporary tables, since a connection would have to be kept for those as long as a source is read, which a pool, or
+// a pgbouncer in front of it, cannot spare for everybody.
+func (s *session) wantedTable() string {
+	return fmt.Sprintf("cohortkit_wanted_%d_%d", s.lease.entry, s.lease.epoch)
+}
+
+func (s *session) changesTable() string {
+	return fmt.Sprintf("cohortkit_changes_%d_%d", s.lease.entry, s.lease.epoch)
+}
+
+// sweep drops the tables of all sessions on this entry, of whom we are the only one left. Where one that is lost still reads its own, they stay for the
+// next sweep.
+func (s *session) sweep(ctx context.Context) error {
+	rows, err := s.ledger.pool.Query(ctx, `SELECT relname FROM pg_class WHERE relkind = 'r' AND pg_table_is_visible(oid)
+		AND relname ~ ('^cohortkit_(wanted|changes)_' || $1::bigint || '_[0-9]+$')`, s.lease.entry)
+	if err != nil {
+		return err
+	}
+	tables, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return err
+	}
+	s.drop(ctx, tables...)
+	return ctx.Err()
+}
+
+// drop drops tables, if it can do so at once.
+func (s *session) drop(ctx context.Context, tables ...string) {
+	for _, table := range tables {
+		_ = pgx.BeginFunc(ctx, s.ledger.pool, func(tx pgx.Tx) error {
+			if _, err := tx.Exec(ctx, "SET LOCAL lock_timeout = '1s'"); err != nil {
+				return err
+			}
+			_, err := tx.Exec(ctx, "DROP TABLE IF EXISTS "+table)
+			return err
+		})
+	}
+}
+
+// Compare holds the members against the wanted. See [ledger.Session].
+func (s *session) Compare(ctx context.Context, wanted iter.Seq2[ledger.Wanted, error]) (*ledger.Difference, error) {
+	if err := s.settled(ctx); err != nil {
+		return nil, failure("compare", err)
+	}
+	if err := s.stage(ctx); err != nil {
+		return nil, failure("compare", err)
+	}
+	c := copier{pool: s.ledger.pool, table: s.wantedTable()}
+	for w, err := range wanted {
+		if err == nil {
+			err = c.add(ctx, w)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	// A source may simply end when the context does. What it did not yield is not unwanted.
+	if err := ctx.Err(); err != nil {
+		return nil, failure("compare", err)
+	}
+	if err := c.flush(ctx); err != nil {
+		return nil, err
+	}
+	d, err := s.difference(ctx)
+	if err != nil {
+		return nil, failure("compare", s.swept(err))
+	}
+	d.Duplicate = c.wanted - d.Adds.Count - (d.Members - d.Removals.Count)
+	return d, nil
+}
+
+// stage makes an empty table for the wanted, with a row for each time somebody is wanted, and one more, without id, for each other identifier of theirs.
+func (s *session) stage(ctx context.Context) error {
+	if err := s.sweep(ctx); err != nil {
+		return err
+	}
+	_, err := s.ledger.pool.Exec(ctx, "CREATE UNLOGGED TABLE "+s.wantedTable()+" (digest uuid NOT NULL, id bytea, other uuid) WITH (autovacuum_enabled = false)")
+	return err
+}
+
+// compare has the database work out who is to be removed, added and added again. A table cannot be made by a statement with parameters.
+const compare = `CREATE UNLOGGED TABLE %[2]s WITH (autovacuum_enabled = false) AS
+WITH removed AS MATERIALIZED (
+	SELECT m.digest, m.id, m.state FROM cohortkit_member AS m
+	WHERE m.entry = %[3]d AND NOT EXISTS (SELECT FROM %[1]s AS w WHERE w.digest = m.digest)
+)
+SELECT 1::smallint AS part, digest, id, state FROM removed
+UNION ALL
+SELECT 2, digest, id, 0 FROM (
+	SELECT DISTINCT ON (w.digest) w.digest, w.id FROM %[1]s AS w
+	WHERE w.id IS NOT NULL AND NOT EXISTS (SELECT FROM cohortkit_member AS m WHERE m.entry = %[3]d AND m.digest = w.digest)
+) AS added
+UNION ALL
+SELECT 3, m.digest, m.id, m.state FROM cohortkit_member AS m
+WHERE m.entry = %[3]d AND m.state = 2 AND EXISTS (SELECT FROM %[1]s AS w WHERE w.digest = m.digest)
+UNION ALL
+SELECT 3, m.digest, m.id, m.state FROM cohortkit_member AS m
+WHERE m.entry = %[3]d AND m.state = 1 AND EXISTS (SELECT FROM %[1]s AS w JOIN removed AS r ON r.digest = w.other WHERE w.digest = m.digest)`
+
+// difference compares what is staged with the members, and keeps what is to be changed.
+func (s *session) difference(ctx context.Context) (*ledger.Difference, error) {
+	d := &ledger.Difference{}
+	err := pgx.BeginTxFunc(ctx, s.ledger.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead}, func(tx pgx.Tx) error {
+		for _, statement := range [...]string{
+			"SET LOCAL work_mem = '64MB'", // for hashes of the wanted and of the members; what is more goes to the disk
+			fmt.Sprintf(compare, s.wantedTable(), s.changesTable(), s.lease.entry),
+			"DROP TABLE " + s.wantedTable(),
+			"CREATE INDEX ON " + s.changesTable() + " (part, digest)",
+		} {
+			if _, err := tx.Exec(ctx, statement, pgx.QueryExecModeExec); err != nil {
+				return err
+			}
+		}
+		return tx.QueryRow(ctx, `SELECT (SELECT count(*) FROM cohortkit_member WHERE entry = $1),
+			count(*) FILTER (WHERE part = 1), count(*) FILTER (WHERE part = 2), count(*) FILTER (WHERE part = 3) FROM `+s.changesTable(),
+			pgx.QueryExecModeExec, s.lease.entry).Scan(&d.Members, &d.Removals.Count, &d.Adds.Count, &d.Repeats.Count)
+	})
+	if err != nil {
+		return nil, err
+	}
+	d.Kept = d.Members - d.Removals.Count - d.Repeats.Count
+	d.Removals.Members, d.Adds.Members, d.Repeats.Members = s.part(ctx, removals), s.part(ctx, adds), s.part(ctx, repeats)
+	return d, nil
+}
+
+// part returns the members of one part.
+func (s *session) part(ctx context.Context, part int16) iter.Seq2[ledger.Member, error] {
+	return func(yield func(ledger.Member, error) bool) {
+		if err := s.broken(); err != nil {
+			yield(ledger.Member{}, failure("difference", err))
+			return
+		}
+		s.pages(ctx, "difference", "SELECT digest, id, state FROM "+s.changesTable()+" WHERE digest > $1 AND part = $3 ORDER BY digest LIMIT $2", part)(yield)
+	}
+}
+
+// copier brings the wanted into their table by COPY in its binary format, chunk by chunk. It holds no connection while the source is asked for more,
+// which may come slowly, and from the same pool.
+type copier struct {
+	pool    *pgxpool.Pool
+	table   string
+	chunk   []byte
+	wanted  int // how many have been added
+	storage []byte
+}
+
+// chunkSize is how many bytes are brought over at once.
+const chunkSize = 2 << 20
+
+// The format's signature, flags and length of extension, and its end. See the reference page of COPY.
+const (
+	copyHead = "PGCOPY\n\xff\r\n\x00" + "\x00\x00\x00\x00" + "\x00\x00\x00\x00"
+	copyTail = "\xff\xff"
+)
+
+func (c *copier) add(ctx context.Context, w ledger.Wanted) error {
+	c.wanted++
+	c.storage = w.ID.AppendEncode(c.storage[:0])
+	digest := digestOf(c.storage)
+	c.row(digest[:], c.storage, nil)
+	for _, other := range w.Others {
+		if other != w.ID {
+			c.other(digest, other)
+		}
+	}
+	if len(c.chunk) < chunkSize {
+		return nil
+	}
+	return c.flush(ctx)
+}
+
+func (c *copier) other(person digest, id identity.ID) {
+	c.storage = id.AppendEncode(c.storage[:0])
+	other := digestOf(c.storage)
+	c.row(person[:], nil, other[:])
+}
+
+// row appends a row of these fields, of which nil is NULL.
+func (c *copier) row(fields ...[]byte) {
+	if len(c.chunk) == 0 {
+		c.chunk = append(c.chunk, copyHead...)
+	}
+	c.chunk = binary.BigEndian.AppendUint16(c.chunk, uint16(len(fields)))
+	for _, field := range fields {
+		if field == nil {
+			c.chunk = binary.BigEndian.AppendUint32(c.chunk, ^uint32(0))
+			continue
+		}
+		c.chunk = binary.BigEndian.AppendUint32(c.chunk, uint32(len(field)))
+		c.chunk = append(c.chunk, field...)
+	}
+}
+
+// flush brings over what has been added.
+func (c *copier) flush(ctx context.Context) error {
+	if len(c.chunk) == 0 {
+		return nil
+	}
+	c.chunk = append(c.chunk, copyTail...)
+	err := c.pool.AcquireFunc(ctx, func(conn *pgxpool.Conn) error {
+		_, err := conn.Conn().PgConn().CopyFrom(ctx, bytes.NewReader(c.chunk), "COPY "+c.table+" FROM STDIN BINARY")
+		return err
+	})
+	c.chunk = c.chunk[:0]
+	return failure("compare", err)
+}
