@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/cohortkit/cohortkit/cohort/ledger"
+	"github.com/cohortkit/cohortkit/identity"
 )
 
 // TestDirRefusesHugeIntents begins more than a file can hold in one piece. The session goes on.
@@ -18,16 +19,28 @@ func TestDirRefusesHugeIntents(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := open(t, dir, key("a"))
-	defer shut(t, s)
-	one := ledger.Member{ID: external(strings.Repeat("x", 64<<20))}
+	s, err := dir.Open(t.Context(), spring)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	one := ledger.Member{ID: identity.ExternalID(strings.Repeat("x", 64<<20))}
 	_, err = s.Begin(t.Context(), slices.Repeat([]ledger.Member{one}, 4), slices.Repeat([]ledger.Member{one}, 5))
 	if invalid, ok := errors.AsType[*ledger.InvalidError](err); !ok || invalid.Field != "members" {
 		t.Errorf("error %v, want an InvalidError of the members", err)
 	}
-	fill(t, s, ledger.In, external("u-1"))
-	if got := members(t, s.Members(t.Context())); len(got) != 1 {
-		t.Errorf("%d members, want the one of the next intent", len(got))
+	if _, err := s.Begin(t.Context(), nil, []ledger.Member{{ID: identity.ExternalID("u-1")}}); err != nil {
+		t.Errorf("the next intent: %v", err)
+	}
+	n := 0
+	for _, err := range s.Members(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		n++
+	}
+	if n != 1 {
+		t.Errorf("%d members, want the one of the next intent", n)
 	}
 }
 

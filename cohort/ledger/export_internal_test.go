@@ -2,11 +2,12 @@ package ledger
 
 import "testing"
 
-// OnSimDisk returns makers of the ledgers that keep their entries on a disk, each on a simulated one, for the tests of the contract.
-func OnSimDisk() map[string]func(testing.TB) func() Ledger {
-	makers := map[string]func(testing.TB) func() Ledger{}
+// OnSimDisk returns the ledgers that keep their entries on a disk, each on a simulated one: for each a function that makes a store and returns
+// what opens it.
+func OnSimDisk() map[string]func(testing.TB) func() (Ledger, error) {
+	makers := map[string]func(testing.TB) func() (Ledger, error){}
 	for _, s := range storages {
-		makers[s.name] = func(tb testing.TB) func() Ledger {
+		makers[s.name] = func(tb testing.TB) func() (Ledger, error) {
 			tb.Helper()
 			d := newSimDisk()
 			tb.Cleanup(func() {
@@ -14,13 +15,7 @@ func OnSimDisk() map[string]func(testing.TB) func() Ledger {
 					tb.Errorf("%d files and locks are open at the end", d.handles)
 				}
 			})
-			return func() Ledger {
-				l, err := s.open(d)
-				if err != nil {
-					tb.Fatal(err)
-				}
-				return l
-			}
+			return func() (Ledger, error) { return s.open(d) }
 		}
 	}
 	return makers

@@ -36,8 +36,8 @@ type Header struct {
 	Generation uint64
 }
 
-// validate returns nil or an [*InvalidError] for what cannot be stored.
-func (h *Header) validate() error {
+// Validate returns nil or an [*InvalidError] for what cannot be stored. The texts must be UTF-8, and the years from 0 to 9999.
+func (h *Header) Validate() error {
 	for _, f := range [...]struct{ name, value string }{{"header name", h.Name}, {"header former name", h.FormerName}, {"header rules", h.Rules}} {
 		if !utf8.ValidString(f.value) {
 			return &InvalidError{Field: f.name, Problem: text.InvalidUTF8.String(), Next: text.InvalidUTF8.Next()}

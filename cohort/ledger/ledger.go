@@ -28,7 +28,8 @@ type Ledger interface {
 type Session interface {
 	// Header returns what is recorded of the cohort besides its members.
 	Header() Header
-	// SetHeader records another header. It is durable when SetHeader returns.
+	// SetHeader records another header, except for its Generation, which the ledger counts. It is durable when SetHeader returns. It fails with the
+	// [*InvalidError] of [Header.Validate], after which the session goes on.
 	SetHeader(ctx context.Context, h Header) error
 	// Compare ranges once over the wanted members and returns what has to change for the cohort to have them and nobody else. It
 	// records nothing. An error of the source ends it and is returned as it is. The Difference is good until the next call of

@@ -134,7 +134,7 @@ func (s *memorySession) Header() Header {
 }
 
 func (s *memorySession) SetHeader(_ context.Context, h Header) error {
-	if err := h.validate(); err != nil {
+	if err := h.Validate(); err != nil {
 		return err
 	}
 	return s.record(func(e *memoryEntry) {

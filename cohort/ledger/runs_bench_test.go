@@ -138,7 +138,7 @@ func BenchmarkStructures(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	entry := ledger.Entry{Key: key("camp-481")}
+	entry := ledger.Entry{Key: spring}
 	err = ledger.Import(b.Context(), dir, entry, func(yield func(ledger.Member, error) bool) {
 		for i := range uint64(n) {
 			if !yield(ledger.Member{ID: identity.ExternalID(spread(i).text()), State: ledger.In}, nil) {

@@ -129,7 +129,7 @@ func (s *dirSession) Header() Header {
 
 // SetHeader records another header. See [Session].
 func (s *dirSession) SetHeader(ctx context.Context, h Header) error {
-	if err := h.validate(); err != nil {
+	if err := h.Validate(); err != nil {
 		return err
 	}
 	j, end, err := s.record(ctx, func(j *journal) int64 {
@@ -431,6 +431,9 @@ func (s *dirSession) Stamps(ctx context.Context) (int64, []Stamp, error) {
 
 // Tidy writes base and journal anew if the journal has grown. See [Timekeeper].
 func (s *dirSession) Tidy(ctx context.Context) error {
+	if err := s.usable(); err != nil {
+		return fmt.Errorf("ledger: tidy: %w", err)
+	}
 	if !s.large() {
 		return nil
 	}

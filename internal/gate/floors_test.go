@@ -12,6 +12,7 @@ import (
 // The folders that a rule of its own names.
 const (
 	fake     = "transport/brazetest"
+	contract = "cohort/ledger/ledgertest"
 	examples = "examples"
 	bench    = "internal/bench"
 )
@@ -26,11 +27,12 @@ var floors = map[string]int{
 	"cohort":         3,
 	"transport/rest": 3,
 	fake:             3,
+	contract:         3,
 	bench:            4,
 }
 
 // offline are the packages that do no network I/O, so that they can be used, and trusted, where there is no network.
-var offline = []string{"identity", "keys", "cohort/ledger", "segment"}
+var offline = []string{"identity", "keys", "cohort/ledger", contract, "segment"}
 
 // fakeMayImport is what the fake shares with the library it tests. Whatever else it shared, a test against the fake would
 // compare with itself.
@@ -98,6 +100,8 @@ func floorFault(from, to string) string {
 	switch {
 	case to == fake && !within(from, examples):
 		return "the fake is for external test packages and examples"
+	case to == contract:
+		return "the contract of a ledger is for external test packages"
 	case within(from, fake) && !internal(to) && !slices.Contains(fakeMayImport, to):
 		return "the fake shares only " + strings.Join(fakeMayImport, " and ") + " with the library"
 	case example(from) != "" && example(from) == example(to):
@@ -138,13 +142,13 @@ func onlineImports(files []file) []string {
 	return faults
 }
 
-// testingFaults returns a line for each package outside the tests and examples that needs package testing, whose flags
-// would then appear in every program that imports the library.
+// testingFaults returns a line for each package that needs package testing, whose flags would then appear in every program that imports the
+// library. The contract of a ledger is nothing but a test, and only tests import it.
 func testingFaults(packages []listed) []string {
 	var faults []string
 	for _, p := range packages {
 		dir, ours := own(p.ImportPath)
-		if ours && !within(dir, examples) && !within(dir, bench) && slices.Contains(p.Deps, "testing") {
+		if ours && dir != contract && !within(dir, examples) && !within(dir, bench) && slices.Contains(p.Deps, "testing") {
 			faults = append(faults, dir+" links package testing into the programs of its users")
 		}
 	}
@@ -189,6 +193,10 @@ func TestFloorFaults(t *testing.T) {
 		{"example to fake", "examples/quickstart", "transport/brazetest", ""},
 		{"example to itself", "examples/quickstart", "examples/quickstart/store", ""},
 		{"example to another", "examples/quickstart", "examples/other/store", goes(4, 4)},
+		{"ledger to its contract", "cohort/ledger", "cohort/ledger/ledgertest", "the contract of a ledger is for external test packages"},
+		{"example to the contract", "examples/quickstart", "cohort/ledger/ledgertest", "the contract of a ledger is for external test packages"},
+		{"contract to ledger", "cohort/ledger/ledgertest", "cohort/ledger", ""},
+		{"contract to cohort", "cohort/ledger/ledgertest", "cohort", goes(3, 3)},
 		{"fake to keys", "transport/brazetest", "keys", ""},
 		{"fake to segment", "transport/brazetest", "segment", ""},
 		{"fake to internal", "transport/brazetest", "internal/text", ""},
@@ -213,12 +221,15 @@ func TestFloorFaultsOfFiles(t *testing.T) {
 		"transport/a_test.go", `package transport; import _ "github.com/cohortkit/cohortkit/transport/brazetest"`,
 		"transport/b_test.go", `package transport_test; import _ "github.com/cohortkit/cohortkit/transport/brazetest"`,
 		"keys/example_test.go", `package keys_test; import _ "github.com/cohortkit/cohortkit/cohort"`,
+		"cohort/ledger/a_test.go", `package ledger_test; import _ "github.com/cohortkit/cohortkit/cohort/ledger/ledgertest"`,
+		"cohort/ledger/b_test.go", `package ledger; import _ "github.com/cohortkit/cohortkit/cohort/ledger/ledgertest"`,
 		"keys/bench_test.go", `package keys_test; import _ "github.com/cohortkit/cohortkit/internal/bench"`,
 		"keys/a_test.go", `package keys; import _ "github.com/cohortkit/cohortkit/cohort"`,
 		"helpers/a.go", `package helpers`,
 	))
 	want := []string{
 		"transport/a_test.go imports transport/brazetest: the fake is for external test packages and examples",
+		"cohort/ledger/b_test.go imports cohort/ledger/ledgertest: the contract of a ledger is for external test packages",
 		"keys/bench_test.go imports internal/bench: an import only goes down, and this one goes from floor 1 to 4",
 		"keys/a_test.go imports cohort: an import only goes down, and this one goes from floor 1 to 3",
 		"helpers/a.go: package helpers has no floor; give it one in design and in this table",
@@ -257,6 +268,7 @@ func TestTestingFaults(t *testing.T) {
 	got := testingFaults([]listed{
 		{ImportPath: modulePath + "/cohort", Deps: []string{"fmt"}},
 		{ImportPath: modulePath + "/transport/brazetest", Deps: []string{"fmt", "testing"}},
+		{ImportPath: modulePath + "/cohort/ledger/ledgertest", Deps: []string{"testing"}},
 		{ImportPath: modulePath + "/examples/quickstart", Deps: []string{"testing"}},
 	})
 	want := []string{"transport/brazetest links package testing into the programs of its users"}

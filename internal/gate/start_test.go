@@ -114,7 +114,7 @@ func isData(fun ast.Expr, typeNames map[string]bool) bool {
 func libraryPackages(files []file) []string {
 	var paths []string
 	for _, f := range files {
-		if !f.test && !within(f.dir, "internal") && !within(f.dir, examples) && !within(f.dir, fake) && f.syntax.Name.Name != "main" {
+		if !f.test && !within(f.dir, "internal") && !within(f.dir, examples) && !within(f.dir, fake) && f.dir != contract && f.syntax.Name.Name != "main" {
 			paths = append(paths, modulePath+"/"+f.dir)
 		}
 	}
@@ -249,6 +249,7 @@ func TestLibraryPackages(t *testing.T) {
 		"transport/a.go", `package transport`,
 		"transport/b.go", `package transport`,
 		"cohort/ledger/a.go", `package ledger`,
+		"cohort/ledger/ledgertest/a.go", `package ledgertest`,
 		"transport/brazetest/a.go", `package brazetest`,
 		"internal/text/a.go", `package text`,
 		"examples/quickstart/main.go", `package main`,

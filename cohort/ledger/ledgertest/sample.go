@@ -1,47 +1,22 @@
-package ledger_test
+package ledgertest
 
 import (
 	"errors"
-	"fmt"
 	"iter"
-	"maps"
 	"strings"
-	"testing"
 	"time"
 
 	"github.com/cohortkit/cohortkit/cohort/ledger"
 	"github.com/cohortkit/cohortkit/identity"
 )
 
-// maker gives a function that opens one and the same ledger again and again, as several processes would.
-type maker func(testing.TB) (again func() ledger.Ledger)
+// sourceError is what a source fails with. It is compared as a value.
+type sourceError struct{}
 
-// ledgers are those that keep the contract.
-func ledgers() map[string]maker {
-	all := map[string]maker{
-		"memory": func(testing.TB) func() ledger.Ledger {
-			m := ledger.NewMemory()
-			return func() ledger.Ledger { return m }
-		},
-		"dir": func(tb testing.TB) func() ledger.Ledger {
-			tb.Helper()
-			path := tb.TempDir()
-			return func() ledger.Ledger {
-				d, err := ledger.OpenDir(path)
-				if err != nil {
-					tb.Fatal(err)
-				}
-				return d
-			}
-		},
-	}
-	for name, on := range ledger.OnSimDisk() {
-		all[name+" on a simulated disk"] = on
-	}
-	return all
-}
+func (sourceError) Error() string { return "the source broke" }
 
-var errSource = errors.New("the source broke")
+// isSource reports whether it is the error of a source, as it is or wrapped.
+func isSource(err error) bool { return errors.Is(err, sourceError{}) }
 
 func key(cohort string) ledger.Key {
 	return ledger.Key{Endpoint: "https://rest.fra-01.braze.eu", Partner: "tinyclues", Workspace: "acme", CohortID: cohort}
@@ -49,66 +24,12 @@ func key(cohort string) ledger.Key {
 
 func external(s string) identity.ID { return identity.ExternalID(s) }
 
-// show returns a text by which two identifiers can be told apart in a failed test, however long they are.
-func show(id identity.ID) string {
-	s := id.Encode()
-	if len(s) > 120 {
-		return fmt.Sprintf("%s… %d bytes …%s", s[:40], len(s), s[len(s)-8:])
+func batch(state ledger.State, ids ...identity.ID) []ledger.Member {
+	list := make([]ledger.Member, 0, len(ids))
+	for _, id := range ids {
+		list = append(list, ledger.Member{ID: id, State: state})
 	}
-	return s
-}
-
-// members reads a sequence of members, none of whom may appear twice.
-func members(tb testing.TB, seq iter.Seq2[ledger.Member, error]) map[string]ledger.State {
-	tb.Helper()
-	got := map[string]ledger.State{}
-	for m, err := range seq {
-		if err != nil {
-			tb.Fatal(err)
-		}
-		if _, twice := got[show(m.ID)]; twice {
-			tb.Fatalf("%q was yielded twice", show(m.ID))
-		}
-		got[show(m.ID)] = m.State
-	}
-	return got
-}
-
-// states is what a test expects of members.
-type states = map[string]ledger.State
-
-// difference is a [ledger.Difference] that can be compared.
-type difference struct {
-	Members, Kept, Duplicate int
-	Removals, Adds, Repeats  states
-}
-
-func (d difference) same(o difference) bool {
-	return d.Members == o.Members && d.Kept == o.Kept && d.Duplicate == o.Duplicate &&
-		maps.Equal(d.Removals, o.Removals) && maps.Equal(d.Adds, o.Adds) && maps.Equal(d.Repeats, o.Repeats)
-}
-
-func part(tb testing.TB, p ledger.Part) states {
-	tb.Helper()
-	got := members(tb, p.Members)
-	if len(got) != p.Count {
-		tb.Fatalf("a part of %d members yielded %d", p.Count, len(got))
-	}
-	return got
-}
-
-func read(tb testing.TB, d *ledger.Difference) difference {
-	tb.Helper()
-	return difference{d.Members, d.Kept, d.Duplicate, part(tb, d.Removals), part(tb, d.Adds), part(tb, d.Repeats)}
-}
-
-func compare(tb testing.TB, s ledger.Session, wanted ...ledger.Wanted) difference {
-	tb.Helper()
-	d, err := s.Compare(tb.Context(), source(wanted...))
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return read(tb, d)
+	return list
 }
 
 func source(wanted ...ledger.Wanted) iter.Seq2[ledger.Wanted, error] {
@@ -128,67 +49,6 @@ func want(ids ...identity.ID) []ledger.Wanted {
 		wanted = append(wanted, ledger.Wanted{ID: id})
 	}
 	return wanted
-}
-
-func open(tb testing.TB, l ledger.Ledger, k ledger.Key) ledger.Session {
-	tb.Helper()
-	s, err := l.Open(tb.Context(), k)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() { _ = s.Close() })
-	return s
-}
-
-func shut(tb testing.TB, s ledger.Session) {
-	tb.Helper()
-	if err := s.Close(); err != nil {
-		tb.Fatal(err)
-	}
-}
-
-func begin(tb testing.TB, s ledger.Session, removals, adds []ledger.Member) ledger.Intent {
-	tb.Helper()
-	intent, err := s.Begin(tb.Context(), removals, adds)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return intent
-}
-
-func settle(tb testing.TB, s ledger.Session, intent ledger.Intent, o ledger.Outcome) {
-	tb.Helper()
-	if err := s.Settle(intent, o); err != nil {
-		tb.Fatal(err)
-	}
-}
-
-func setHeader(tb testing.TB, s ledger.Session, h ledger.Header) {
-	tb.Helper()
-	if err := s.SetHeader(tb.Context(), h); err != nil {
-		tb.Fatal(err)
-	}
-}
-
-// fill brings members into a state, from out.
-func fill(tb testing.TB, s ledger.Session, state ledger.State, ids ...identity.ID) {
-	tb.Helper()
-	if state == ledger.Out || len(ids) == 0 {
-		return
-	}
-	outcome := ledger.Accepted
-	if state == ledger.Unknown {
-		outcome = ledger.Lost
-	}
-	settle(tb, s, begin(tb, s, nil, batch(ledger.Out, ids...)), outcome)
-}
-
-func batch(state ledger.State, ids ...identity.ID) []ledger.Member {
-	list := make([]ledger.Member, 0, len(ids))
-	for _, id := range ids {
-		list = append(list, ledger.Member{ID: id, State: state})
-	}
-	return list
 }
 
 // names are the names of workspaces and cohorts that a store may mix up.

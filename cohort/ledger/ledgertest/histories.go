@@ -1,7 +1,6 @@
-package ledger_test
+package ledgertest
 
 import (
-	"flag"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -9,61 +8,70 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/cohortkit/cohortkit/cohort/ledger"
 	"github.com/cohortkit/cohortkit/identity"
 )
 
-var histories = flag.Int("histories", ledger.DefaultHistories, "how many random histories TestRandomHistories plays against each ledger")
-
-// TestRandomHistories plays random histories against a ledger and against a plain map, and compares all that can be seen after each step.
-func TestRandomHistories(t *testing.T) {
-	t.Parallel()
-	for name, made := range ledgers() {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			seed := rand.Uint64()
-			short := slices.DeleteFunc(identifiers(), func(id identity.ID) bool { return len(id.Encode()) > 1000 }) // length has a test of its own
-			var count counts
-			for n := range uint64(max(1, *histories)) {
-				h := &history{T: t, random: rand.New(rand.NewPCG(seed, n)), again: made(t), count: &count, short: short}
-				h.run()
-				if t.Failed() {
-					t.Fatalf("seed %d, history %d, after: %v", seed, n, h.steps)
-				}
-			}
-			t.Logf("seed %d: %+v", seed, count)
-			n := *histories
-			floor := counts{Begun: 5 * n, Settled: 3 * n, Compared: 5 * n, Reopened: 2 * n, Headers: n, Meanwhile: n, Twins: n}
-			for _, c := range []struct {
-				what      string
-				got, want int
-			}{
-				{"intents", count.Begun, floor.Begun}, {"settlements", count.Settled, floor.Settled}, {"comparisons", count.Compared, floor.Compared},
-				{"sessions", count.Reopened, floor.Reopened}, {"headers", count.Headers, floor.Headers}, {"changes while a part was read", count.Meanwhile, floor.Meanwhile},
-				{"repeats for a twin", count.Twins, floor.Twins},
-			} {
-				if c.got < c.want {
-					t.Errorf("%d %s, want at least %d", c.got, c.what, c.want)
-				}
-			}
-		})
+// Histories plays n random histories, each of an entry of its own in one store: sessions begin intents, settle them, compare while others
+// record, set headers, close and open again. After each step everything that can be seen is compared with a plain map. A history takes some
+// thirty steps, and goes on until it has done everything at least once; the log says how much all of them did.
+//
+// Histories of one seed are the same. Give rand.Uint64() for others each time: a failure names the seed, the number of the history and its steps, and
+// is the last. With fewer than one history the test fails, for it would show nothing.
+func Histories(tb testing.TB, fresh func(tb testing.TB) Store, seed uint64, n int) {
+	tb.Helper()
+	if n < 1 {
+		tb.Fatalf("ledgertest: %d histories show nothing: play one at least", n)
 	}
+	t := newTrial(tb, fresh)
+	// Identifiers that are very long have a test of their own.
+	short := slices.DeleteFunc(identifiers(), func(id identity.ID) bool { return len(id.Encode()) > 1000 })
+	var all counts
+	for number := range uint64(n) {
+		h := &history{
+			trial: t, key: key(fmt.Sprint("history ", number)), random: rand.New(rand.NewPCG(seed, number)),
+			states: map[identity.ID]ledger.State{}, open: map[ledger.Intent]intent{},
+		}
+		h.play(short)
+		if t.Failed() {
+			t.Fatalf("seed %d, history %d, after: %v", seed, number, h.steps)
+		}
+		all.add(h.count)
+	}
+	t.Logf("seed %d, %d histories: %+v", seed, n, all)
 }
 
-type counts struct{ Begun, Settled, Compared, Reopened, Headers, Meanwhile, Twins int }
+// counts says how often a history did something.
+type counts struct {
+	Begun, Settled, Compared, Reopened, Headers int
+	Meanwhile                                   int // recorded while a part was read
+	Twins                                       int // repeated for another identifier of the person
+}
 
-// history is one run and the model of what its ledger must say.
+func (c *counts) add(o counts) {
+	c.Begun += o.Begun
+	c.Settled += o.Settled
+	c.Compared += o.Compared
+	c.Reopened += o.Reopened
+	c.Headers += o.Headers
+	c.Meanwhile += o.Meanwhile
+	c.Twins += o.Twins
+}
+
+// each reports whether everything was done.
+func (c *counts) each() bool {
+	return min(c.Begun, c.Settled, c.Compared, c.Reopened, c.Headers, c.Meanwhile, c.Twins) > 0
+}
+
+// history is one run and the model of what its entry must say.
 type history struct {
-	*testing.T
+	*trial
 
+	key     ledger.Key
 	random  *rand.Rand
-	again   func() ledger.Ledger
 	session ledger.Session
 	steps   []string
-	count   *counts
-	short   []identity.ID // of which some are in the pool
+	count   counts
 
 	pool   []identity.ID
 	states map[identity.ID]ledger.State
@@ -74,18 +82,23 @@ type history struct {
 
 type intent struct{ removals, adds []ledger.Member }
 
-func (h *history) run() {
-	pool := slices.Clone(h.short)
+// maxSteps is when a history that has not done everything is given up.
+const maxSteps = 2000
+
+func (h *history) play(ids []identity.ID) {
+	pool := slices.Clone(ids)
 	h.random.Shuffle(len(pool), func(i, j int) { pool[i], pool[j] = pool[j], pool[i] })
 	h.pool = pool[:10+h.random.IntN(40)]
 	if h.random.IntN(20) == 0 { // and now and then many
 		for i := range 1000 {
-			h.pool = append(h.pool, identity.ExternalID(fmt.Sprint("n-", i)))
+			h.pool = append(h.pool, external(fmt.Sprint("n-", i)))
 		}
 	}
-	h.states, h.open = map[identity.ID]ledger.State{}, map[ledger.Intent]intent{}
-	h.session = open(h, h.again(), key("a"))
-	for range 20 + h.random.IntN(20) {
+	h.session = h.trial.open(h.key)
+	for step, steps := 0, 20+h.random.IntN(20); step < steps || !h.count.each(); step++ {
+		if step == maxSteps {
+			h.Fatalf("ledgertest: a history did not do everything in %d steps: %+v", step, h.count)
+		}
 		switch n := h.random.IntN(20); {
 		case n < 6:
 			h.begin()
@@ -105,7 +118,7 @@ func (h *history) run() {
 	}
 	h.reopen()
 	h.check()
-	shut(h, h.session)
+	h.shut(h.session)
 }
 
 func (h *history) stepf(format string, args ...any) {
@@ -158,9 +171,9 @@ func (h *history) begin() {
 		return
 	}
 	h.stepf("begin %d removals, %d adds", len(i.removals), len(i.adds))
-	n := begin(h, h.session, i.removals, i.adds)
+	n := h.trial.begin(h.session, i.removals, i.adds)
 	if _, twice := h.open[n]; twice {
-		h.Errorf("intent %d was given out twice", n)
+		h.Errorf("Session.Begin gave out intent %d, which is open", n)
 	}
 	h.open[n] = i
 	for _, m := range slices.Concat(i.removals, i.adds) {
@@ -183,7 +196,7 @@ func (h *history) settle() {
 	n := numbers[h.random.IntN(len(numbers))]
 	outcome := []ledger.Outcome{ledger.Accepted, ledger.Accepted, ledger.Refused, ledger.Lost}[h.random.IntN(4)]
 	h.stepf("settle %d of %d: %v", n, len(numbers), outcome)
-	settle(h, h.session, n, outcome)
+	h.trial.settle(h.session, n, outcome)
 	become := func(list []ledger.Member, accepted ledger.State) {
 		for _, m := range list {
 			switch outcome {
@@ -214,7 +227,7 @@ func (h *history) setHeader() {
 		next.Sent[h.random.IntN(ledger.Slices)] = h.random.Int64N(1 << 40)
 	}
 	next.Generation = h.random.Uint64() // which is the entry's own all the same
-	setHeader(h, h.session, next)
+	h.trial.setHeader(h.session, next)
 	next.Generation = h.header.Generation
 	h.header = next
 	h.record()
@@ -223,8 +236,7 @@ func (h *history) setHeader() {
 
 func (h *history) reopen() {
 	h.stepf("reopen with %d open intents", len(h.open))
-	shut(h, h.session)
-	h.session = open(h, h.again(), key("a"))
+	h.session = h.trial.reopen(h.session, h.key)
 	h.wrote = false
 	clear(h.open) // their members stay unknown
 	h.count.Reopened++
@@ -236,14 +248,12 @@ func (h *history) check() {
 	for id, state := range h.states {
 		want[show(id)] = state
 	}
-	// Most of the time is spent here, so cmp is asked only where it has something to say.
-	if got := members(h, h.session.Members(h.Context())); !maps.Equal(want, got) {
-		h.Errorf("members (-want +got):\n%s", cmp.Diff(want, got))
+	// Most of the time is spent here, so lines are made only where there is something to say.
+	if got := h.members(h.session); !maps.Equal(want, got) {
+		h.wantStates("Session.Members", want, got)
 	}
-	if got := h.session.Header(); h.header != got {
-		if diff := cmp.Diff(h.header, got); diff != "" { // two times can be equal and not the same
-			h.Errorf("header (-want +got):\n%s", diff)
-		}
+	if got := h.session.Header(); h.header != got { // two times can be equal and not the same
+		h.wantHeader("Session.Header", h.header, got)
 	}
 }
 
@@ -266,10 +276,7 @@ func (h *history) compare() {
 	}
 	h.random.Shuffle(len(wanted), func(i, j int) { wanted[i], wanted[j] = wanted[j], wanted[i] })
 	h.stepf("compare with %d", len(wanted))
-	d, err := h.session.Compare(h.Context(), source(wanted...))
-	if err != nil {
-		h.Fatal(err)
-	}
+	d := h.compareWith(h.session, source(wanted...))
 	want := h.expect(wanted)
 	if h.random.IntN(2) == 0 {
 		// The parts tell what was, however much is recorded while they are read.
@@ -280,7 +287,7 @@ func (h *history) compare() {
 		read := 0
 		for _, err := range next.Members {
 			if err != nil {
-				h.Fatal(err)
+				h.Fatalf("Part.Members, while Begin and Settle are called: %v", err)
 			}
 			if read++; read > 3 {
 				continue // a part has thousands of members at times
@@ -293,11 +300,11 @@ func (h *history) compare() {
 			}
 		}
 		if read != next.Count {
-			h.Errorf("a part of %d members yielded %d", next.Count, read)
+			h.Errorf("Part.Members, while Begin and Settle are called, yields %d members, want %d", read, next.Count)
 		}
 	}
-	if got := read(h, d); !want.same(got) {
-		h.Errorf("difference (-want +got):\n%s", cmp.Diff(want, got))
+	if got := h.readAll(d); !want.equal(got) {
+		h.wantDifference("Session.Compare", want, got)
 	}
 	h.count.Compared++
 }
