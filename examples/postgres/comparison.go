@@ -98,6 +98,7 @@ func (s *session) stage(ctx context.Context) error {
 	if err := s.sweep(ctx); err != nil {
 		return err
 	}
+	s.staged = true
 	_, err := s.ledger.pool.Exec(ctx, "CREATE UNLOGGED TABLE "+s.wantedTable()+" (digest uuid NOT NULL, id bytea, other uuid) WITH (autovacuum_enabled = false)")
 	return err
 }

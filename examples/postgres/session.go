@@ -28,7 +28,8 @@ type session struct {
 	failed  error                     // why nothing more is recorded
 	closed  bool
 
-	forgot bool // that an outcome could not be written; belongs to whoever drains
+	forgot bool // an outcome could not be written; belongs to whoever drains
+	staged bool // there was a comparison
 }
 
 // A session offers what the optional interfaces ask for.
@@ -130,7 +131,9 @@ func (s *session) Close() error {
 	ctx, cancel := s.limited()
 	defer cancel()
 	err := s.finish(ctx)
-	s.drop(ctx, s.wantedTable(), s.changesTable()) // what stays, the next Open sweeps
+	if s.staged {
+		s.drop(ctx, s.wantedTable(), s.changesTable()) // what stays, the next Open sweeps
+	}
 	if released := s.ledger.release(ctx, s.lease); err == nil {
 		err = released
 	}

@@ -1,0 +1,119 @@
+//go:build postgres
+
+package postgres_test
+
+import (
+	"fmt"
+	"sync/atomic"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/cohortkit/cohortkit/cohort/ledger"
+	"github.com/cohortkit/cohortkit/examples/postgres"
+	"github.com/cohortkit/cohortkit/identity"
+)
+
+var schemas atomic.Int64
+
+// newSchema makes an empty schema and returns its name.
+func newSchema(tb testing.TB) string {
+	tb.Helper()
+	conn, err := pgx.Connect(tb.Context(), database)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer conn.Close(tb.Context())
+	name := fmt.Sprintf("cohortkit_test_%d", schemas.Add(1))
+	for _, statement := range []string{"DROP SCHEMA IF EXISTS " + name + " CASCADE", "CREATE SCHEMA " + name} {
+		if _, err := conn.Exec(tb.Context(), statement); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	return name
+}
+
+// newPool returns a pool of a few connections, whose tables are in the schema.
+func newPool(tb testing.TB, schema string) *pgxpool.Pool {
+	tb.Helper()
+	config, err := pgxpool.ParseConfig(database)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	config.MaxConns = 4
+	config.ConnConfig.RuntimeParams["search_path"] = schema
+	pool, err := pgxpool.NewWithConfig(tb.Context(), config)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(pool.Close)
+	return pool
+}
+
+// migrated returns a pool on new tables.
+func migrated(tb testing.TB) *pgxpool.Pool {
+	tb.Helper()
+	pool := newPool(tb, newSchema(tb))
+	if err := postgres.Migrate(tb.Context(), pool); err != nil {
+		tb.Fatal(err)
+	}
+	return pool
+}
+
+func newLedger(tb testing.TB, pool *pgxpool.Pool, opts ...postgres.Option) *postgres.Ledger {
+	tb.Helper()
+	l, err := postgres.New(pool, opts...)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return l
+}
+
+func key(cohort string) ledger.Key {
+	return ledger.Key{Endpoint: "https://rest.fra-01.braze.eu", Partner: "tinyclues", Workspace: "acme", CohortID: cohort}
+}
+
+func open(tb testing.TB, l ledger.Ledger, k ledger.Key) ledger.Session {
+	tb.Helper()
+	s, err := l.Open(tb.Context(), k)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+// people are members of these external IDs, as they are before.
+func people(state ledger.State, ids ...string) []ledger.Member {
+	list := make([]ledger.Member, 0, len(ids))
+	for _, id := range ids {
+		list = append(list, ledger.Member{ID: identity.ExternalID(id), State: state})
+	}
+	return list
+}
+
+// fill adds people as an acknowledged request does.
+func fill(tb testing.TB, s ledger.Session, ids ...string) {
+	tb.Helper()
+	intent, err := s.Begin(tb.Context(), nil, people(ledger.Out, ids...))
+	if err == nil {
+		err = s.Settle(intent, ledger.Accepted)
+	}
+	if err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// states reads the members of a session.
+func states(tb testing.TB, s ledger.Session) map[string]ledger.State {
+	tb.Helper()
+	got := map[string]ledger.State{}
+	for m, err := range s.Members(tb.Context()) {
+		if err != nil {
+			tb.Fatal(err)
+		}
+		got[m.ID.Value()] = m.State
+	}
+	return got
+}
