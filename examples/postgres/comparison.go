@@ -85,12 +85,8 @@ func (s *session) Compare(ctx context.Context, wanted iter.Seq2[ledger.Wanted, e
 	if err := c.flush(ctx); err != nil {
 		return nil, err
 	}
-	d, err := s.difference(ctx)
-	if err != nil {
-		return nil, failure("compare", s.swept(err))
-	}
-	d.Duplicate = c.wanted - d.Adds.Count - (d.Members - d.Removals.Count)
-	return d, nil
+	d, err := s.difference(ctx, &c)
+	return d, failure("compare", s.swept(err))
 }
 
 // stage makes an empty table for the wanted, with a row for each time somebody is wanted, and one more, without id, for each other identifier of theirs.
@@ -103,32 +99,35 @@ func (s *session) stage(ctx context.Context) error {
 	return err
 }
 
-// compare has the database work out who is to be removed, added and added again. A table cannot be made by a statement with parameters.
+// compare has the database hold the members against the wanted in one pass, and keep whoever is on one side alone or Unknown. A table cannot be made
+// by a statement with parameters.
 const compare = `CREATE UNLOGGED TABLE %[2]s WITH (autovacuum_enabled = false) AS
-WITH removed AS MATERIALIZED (
-	SELECT m.digest, m.id, m.state FROM cohortkit_member AS m
-	WHERE m.entry = %[3]d AND NOT EXISTS (SELECT FROM %[1]s AS w WHERE w.digest = m.digest)
+WITH changed AS MATERIALIZED (
+	SELECT DISTINCT ON (digest) coalesce(m.digest, w.digest) AS digest, coalesce(m.id, w.id) AS id, coalesce(m.state, 0) AS state, w.digest IS NOT NULL AS wanted
+	FROM (SELECT digest, id, state FROM cohortkit_member WHERE entry = %[3]d) AS m FULL JOIN %[1]s AS w ON w.digest = m.digest
+	WHERE m.digest IS NULL OR w.digest IS NULL OR m.state = 2
+	ORDER BY digest, w.id IS NULL
 )
-SELECT 1::smallint AS part, digest, id, state FROM removed
-UNION ALL
-SELECT 2, digest, id, 0 FROM (
-	SELECT DISTINCT ON (w.digest) w.digest, w.id FROM %[1]s AS w
-	WHERE w.id IS NOT NULL AND NOT EXISTS (SELECT FROM cohortkit_member AS m WHERE m.entry = %[3]d AND m.digest = w.digest)
-) AS added
+SELECT CASE WHEN NOT wanted THEN 1 WHEN state = 0 THEN 2 ELSE 3 END::smallint AS part, digest, id, state FROM changed`
+
+// compareOthers adds those who are In and of whom somebody to be removed is another identifier.
+const compareOthers = `
 UNION ALL
 SELECT 3, m.digest, m.id, m.state FROM cohortkit_member AS m
-WHERE m.entry = %[3]d AND m.state = 2 AND EXISTS (SELECT FROM %[1]s AS w WHERE w.digest = m.digest)
-UNION ALL
-SELECT 3, m.digest, m.id, m.state FROM cohortkit_member AS m
-WHERE m.entry = %[3]d AND m.state = 1 AND EXISTS (SELECT FROM %[1]s AS w JOIN removed AS r ON r.digest = w.other WHERE w.digest = m.digest)`
+WHERE m.entry = %[3]d AND m.state = 1 AND m.digest IN (SELECT w.digest FROM %[1]s AS w JOIN changed AS c ON c.digest = w.other WHERE NOT c.wanted)`
 
 // difference compares what is staged with the members, and keeps what is to be changed.
-func (s *session) difference(ctx context.Context) (*ledger.Difference, error) {
+func (s *session) difference(ctx context.Context, c *copier) (*ledger.Difference, error) {
+	statement := compare
+	if c.others > 0 {
+		statement += compareOthers
+	}
 	d := &ledger.Difference{}
 	err := pgx.BeginTxFunc(ctx, s.ledger.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead}, func(tx pgx.Tx) error {
 		for _, statement := range [...]string{
-			"SET LOCAL work_mem = '64MB'", // for hashes of the wanted and of the members; what is more goes to the disk
-			fmt.Sprintf(compare, s.wantedTable(), s.changesTable(), s.lease.entry),
+			"SET LOCAL work_mem = '64MB'", // for a hash of one side; what is more goes to the disk
+			"SET LOCAL jit = off",         // compiling takes longer than it saves
+			fmt.Sprintf(statement, s.wantedTable(), s.changesTable(), s.lease.entry),
 			"DROP TABLE " + s.wantedTable(),
 			"CREATE INDEX ON " + s.changesTable() + " (part, digest)",
 		} {
@@ -143,7 +142,8 @@ func (s *session) difference(ctx context.Context) (*ledger.Difference, error) {
 	if err != nil {
 		return nil, err
 	}
-	d.Kept = d.Members - d.Removals.Count - d.Repeats.Count
+	stay := d.Members - d.Removals.Count
+	d.Kept, d.Duplicate = stay-d.Repeats.Count, c.wanted-d.Adds.Count-stay
 	d.Removals.Members, d.Adds.Members, d.Repeats.Members = s.part(ctx, removals), s.part(ctx, adds), s.part(ctx, repeats)
 	return d, nil
 }
@@ -166,6 +166,7 @@ type copier struct {
 	table   string
 	chunk   []byte
 	wanted  int // how many have been added
+	others  int // and how many other identifiers of theirs
 	storage []byte
 }
 
@@ -197,6 +198,7 @@ func (c *copier) add(ctx context.Context, w ledger.Wanted) error {
 func (c *copier) other(person digest, id identity.ID) {
 	c.storage = id.AppendEncode(c.storage[:0])
 	other := digestOf(c.storage)
+	c.others++
 	c.row(person[:], nil, other[:])
 }
 

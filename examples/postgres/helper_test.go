@@ -42,7 +42,7 @@ func newPool(tb testing.TB, schema string) *pgxpool.Pool {
 		tb.Fatal(err)
 	}
 	config.MaxConns = 4
-	config.ConnConfig.RuntimeParams["search_path"] = schema
+	config.ConnConfig.RuntimeParams["search_path"], config.ConnConfig.RuntimeParams["application_name"] = schema, schema
 	pool, err := pgxpool.NewWithConfig(tb.Context(), config)
 	if err != nil {
 		tb.Fatal(err)
@@ -116,4 +116,40 @@ func states(tb testing.TB, s ledger.Session) map[string]ledger.State {
 		got[m.ID.Value()] = m.State
 	}
 	return got
+}
+
+// await returns when a query of one boolean says so. The server waits, and its clock counts.
+func await(tb testing.TB, pool *pgxpool.Pool, query string) {
+	tb.Helper()
+	for {
+		var is bool
+		if err := pool.QueryRow(tb.Context(), "SELECT ("+query+") FROM (SELECT pg_sleep(0.02)) AS waited").Scan(&is); err != nil {
+			tb.Fatalf("while waiting for %s: %v", query, err)
+		}
+		if is {
+			return
+		}
+	}
+}
+
+// blocked is a query that says whether a write of this test waits for a lock.
+const blocked = `SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'WITH fence%'
+	AND application_name = current_setting('application_name')`
+
+// lockEntries takes a lock on all entries, so that no session can write, until the function that it returns is called.
+func lockEntries(tb testing.TB, pool *pgxpool.Pool, statement string) (commit func()) {
+	tb.Helper()
+	tx, err := pool.Begin(tb.Context())
+	if err == nil {
+		_, err = tx.Exec(tb.Context(), statement)
+	}
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return func() {
+		tb.Helper()
+		if err := tx.Commit(tb.Context()); err != nil {
+			tb.Fatal(err)
+		}
+	}
 }

@@ -37,21 +37,14 @@ func (l *Ledger) take(ctx context.Context, key ledger.Key) (lease, error) {
 	taken := lease{key: key}
 	digest := digestOfKey(key)
 	for {
-		// Its row exists from here on, whoever made it.
-		_, err := l.pool.Exec(ctx, `INSERT INTO cohortkit_entry (key, endpoint, partner, workspace, cohort_id, epoch, holder, since, expires)
-			SELECT $1, $2, $3, $4, $5, 0, '', '-infinity', '-infinity' WHERE NOT EXISTS (SELECT FROM cohortkit_entry WHERE key = $1)
-			ON CONFLICT (key) DO NOTHING`, digest, key.Endpoint, key.Partner, key.Workspace, key.CohortID)
-		if err != nil {
-			return lease{}, failure("open", err)
+		if err := l.prepare(ctx, key, digest); err != nil {
+			return lease{}, err
 		}
-		taken.header, err = scanHeader(l.pool.QueryRow(ctx, `WITH e AS (
-				UPDATE cohortkit_entry SET epoch = epoch + 1, holder = $2, since = clock_timestamp(), expires = clock_timestamp() + make_interval(secs => $3::float8)
-				WHERE key = $1 AND expires <= clock_timestamp() RETURNING entry, epoch, generation
-			)
-			SELECT e.entry, e.epoch, `+headerColumns+` FROM e LEFT JOIN cohortkit_header AS h USING (entry)`,
-			digest, holder(), l.lease.Seconds()), &taken.entry, &taken.epoch)
+		err := l.pool.QueryRow(ctx, `UPDATE cohortkit_entry
+			SET epoch = epoch + 1, holder = $2, since = clock_timestamp(), expires = clock_timestamp() + make_interval(secs => $3::float8)
+			WHERE key = $1 AND expires <= clock_timestamp() RETURNING entry, epoch`, digest, holder(), l.lease.Seconds()).Scan(&taken.entry, &taken.epoch)
 		if err == nil {
-			return taken, nil
+			break
 		}
 		if !errors.Is(err, pgx.ErrNoRows) {
 			return lease{}, failure("open", err)
@@ -67,6 +60,35 @@ func (l *Ledger) take(ctx context.Context, key ledger.Key) (lease, error) {
 		}
 		// Whoever had it has just left.
 	}
+	// Not in one statement with the above: that one sees the tables as they were when it began, which may be before the last write of the
+	// former session, for whose row it has waited.
+	var err error
+	taken.header, err = scanHeader(l.pool.QueryRow(ctx, "SELECT "+headerColumns+` FROM cohortkit_entry AS e LEFT JOIN cohortkit_header AS h USING (entry)
+		WHERE e.entry = $1`, taken.entry))
+	if err != nil {
+		l.giveUp(taken)
+		return lease{}, failure("open", err)
+	}
+	return taken, nil
+}
+
+// prepare makes the row of an entry if there is none. It also sees to it that what the database says is done is durable, for that is what
+// a session promises before a request leaves.
+func (l *Ledger) prepare(ctx context.Context, key ledger.Key, digest digest) error {
+	var commit string
+	err := l.pool.QueryRow(ctx, `WITH made AS (
+			INSERT INTO cohortkit_entry (key, endpoint, partner, workspace, cohort_id, epoch, holder, since, expires)
+			SELECT $1, $2, $3, $4, $5, 0, '', '-infinity', '-infinity' WHERE NOT EXISTS (SELECT FROM cohortkit_entry WHERE key = $1)
+			ON CONFLICT (key) DO NOTHING
+		)
+		SELECT current_setting('synchronous_commit')`, digest, key.Endpoint, key.Partner, key.Workspace, key.CohortID).Scan(&commit)
+	if err == nil && commit == "off" {
+		return &ledger.InvalidError{
+			Field: "pool", Problem: "has connections with synchronous_commit = off, so that the newest records are gone when the server crashes",
+			Next: "leave the setting on for the ledger's role",
+		}
+	}
+	return failure("open", err)
 }
 
 // holder says who we are, to those who find the entry held.
@@ -83,4 +105,11 @@ func (l *Ledger) release(ctx context.Context, taken lease) error {
 	_, err := l.pool.Exec(ctx, `UPDATE cohortkit_entry SET epoch = epoch + 1, holder = '', expires = '-infinity' WHERE entry = $1 AND epoch = $2`,
 		taken.entry, taken.epoch)
 	return err
+}
+
+// giveUp releases a lease that is not used after all. If that fails, it runs out.
+func (l *Ledger) giveUp(taken lease) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	_ = l.release(ctx, taken)
 }

@@ -1,5 +1,5 @@
 -- The tables of a ledger. All names begin with cohortkit_; which schema they are in is up to the search_path of the role or the pool.
--- Postgres.Migrate runs this file; a team with migrations of its own copies it there.
+-- Migrate runs this file; a team with migrations of its own copies it there.
 
 -- One row for each cohort: its key, the lease on it, and what changes with every write. The row is written often, so it is short
 -- and its page has room for the next version, which then needs no entry in an index.
@@ -45,7 +45,7 @@ CREATE TABLE IF NOT EXISTS cohortkit_member (
 );
 
 -- When the events of a stream happened: a log with a row for each event of each intent, so that an intent that was refused takes its own rows
--- with it and uncovers what was known before. Ledger sessions clear it of what newer rows cover.
+-- with it and uncovers what was known before. Sessions clear it of what newer rows cover.
 CREATE TABLE IF NOT EXISTS cohortkit_stamp (
     entry  bigint NOT NULL,
     epoch  bigint NOT NULL, -- with intent, whose

@@ -30,7 +30,15 @@ func TestMain(m *testing.M) {
 
 // runTests runs the tests on the database that COHORTKIT_POSTGRES_URL names, or on a server of our own.
 func runTests(m *testing.M) int {
-	if database = os.Getenv("COHORTKIT_POSTGRES_URL"); database != "" {
+	database = os.Getenv("COHORTKIT_POSTGRES_URL")
+	switch schema := os.Getenv(childSchema); {
+	case schema != "":
+		if err := child(context.Background(), schema); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		return 0
+	case database != "":
 		return m.Run()
 	}
 	var settings []string

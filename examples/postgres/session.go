@@ -5,6 +5,7 @@ import (
 	"iter"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/cohortkit/cohortkit/cohort/ledger"
 )
@@ -117,7 +118,7 @@ func (s *session) Settle(n ledger.Intent, outcome ledger.Outcome) error {
 	return nil
 }
 
-// Close ends the lease. It waits for the database no longer than the lease lasts. See [ledger.Session].
+// Close ends the lease. It waits for a database that does not answer for a minute at most. See [ledger.Session].
 func (s *session) Close() error {
 	s.mu.Lock()
 	closed := s.closed
@@ -128,7 +129,7 @@ func (s *session) Close() error {
 	}
 	close(s.quit)
 	<-s.done
-	ctx, cancel := s.limited()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	err := s.finish(ctx)
 	if s.staged {
@@ -175,10 +176,8 @@ func (s *session) settled(ctx context.Context) error {
 	return s.submit(ctx, &record{written: make(chan error, 1)})
 }
 
-// limited returns a context for what is written on nobody's behalf. After the time of a lease it would be too late anyway.
-func (s *session) limited() (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.Background(), s.ledger.lease)
-}
+// patience is how long the database may take for what is written on nobody's behalf.
+const patience = 30 * time.Second
 
 // Members yields the members. See [ledger.Session].
 func (s *session) Members(ctx context.Context) iter.Seq2[ledger.Member, error] {

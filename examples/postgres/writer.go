@@ -82,7 +82,7 @@ func (s *session) run() {
 		case <-s.quit:
 			return
 		case <-s.wake:
-			ctx, cancel := s.limited()
+			ctx, cancel := context.WithTimeout(context.Background(), patience)
 			_ = s.drain(ctx) // whoever waits is told, and others at their next call
 			cancel()
 		case <-renew.C:

@@ -1,0 +1,149 @@
+//go:build postgres
+
+package postgres_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"regexp"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/cohortkit/cohortkit/cohort/ledger"
+	"github.com/cohortkit/cohortkit/examples/postgres"
+)
+
+func TestHolder(t *testing.T) {
+	t.Parallel()
+	schema := newSchema(t)
+	first, second := newPool(t, schema), newPool(t, schema)
+	if err := postgres.Migrate(t.Context(), first); err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, newLedger(t, first), key("a"))
+	_, err := newLedger(t, second).Open(t.Context(), key("a"))
+	held, ok := errors.AsType[*ledger.HeldError](err)
+	if !ok {
+		t.Fatalf("Open of an entry that is held = %v", err)
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	form := regexp.MustCompile(`^process ` + strconv.Itoa(os.Getpid()) + ` on host ` + regexp.QuoteMeta(host) + ` since (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)$`)
+	if held.Key != key("a") || !form.MatchString(held.Holder) {
+		t.Errorf("held by %q", held.Holder)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	open(t, newLedger(t, second), key("a")) // at once
+}
+
+// TestManyOpen has many try for one entry at once.
+func TestManyOpen(t *testing.T) {
+	t.Parallel()
+	pool := migrated(t)
+	l := newLedger(t, pool)
+	const tries = 24
+	var group sync.WaitGroup
+	sessions, errs := make([]ledger.Session, tries), make([]error, tries)
+	for i := range tries {
+		group.Go(func() { sessions[i], errs[i] = l.Open(t.Context(), key("a")) })
+	}
+	group.Wait()
+	opened := 0
+	for i, s := range sessions {
+		if s != nil {
+			opened++
+			s.Close()
+		} else if _, held := errors.AsType[*ledger.HeldError](errs[i]); !held {
+			t.Errorf("Open = %v, want a HeldError", errs[i])
+		}
+	}
+	if opened != 1 {
+		t.Errorf("%d sessions were opened, want 1", opened)
+	}
+}
+
+// TestHeartbeat has a session do nothing for longer than its lease, and one that can do nothing lose it.
+func TestHeartbeat(t *testing.T) {
+	t.Parallel()
+	schema := newSchema(t)
+	pool, watch := newPool(t, schema), newPool(t, schema)
+	if err := postgres.Migrate(t.Context(), pool); err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, newLedger(t, pool, postgres.WithLease(time.Second)), key("a"))
+	await(t, watch, "SELECT clock_timestamp() > since + interval '1.3 seconds' FROM cohortkit_entry")
+	if _, err := newLedger(t, watch).Open(t.Context(), key("a")); err == nil {
+		t.Error("the lease of an open session ran out")
+	}
+	// Nobody can be reached for longer than the lease: all connections are taken.
+	for range pool.Config().MaxConns {
+		conn, err := pool.Acquire(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Release()
+	}
+	await(t, watch, "SELECT clock_timestamp() > expires FROM cohortkit_entry")
+	next := open(t, newLedger(t, watch), key("a"))
+	fill(t, next, "u-1")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := s.Begin(ctx, nil, people(ledger.Out, "u-2")); !errors.Is(err, context.Canceled) {
+		t.Errorf("Begin with a context that is done = %v", err)
+	}
+}
+
+// TestExpired has a session outlive its lease: as long as nobody has taken over, it goes on.
+func TestExpired(t *testing.T) {
+	t.Parallel()
+	pool := migrated(t)
+	l := newLedger(t, pool)
+	s := open(t, l, key("a"))
+	fill(t, s, "u-1")
+	if err := expire(t.Context(), pool, key("a")); err != nil {
+		t.Fatal(err)
+	}
+	fill(t, s, "u-2") // renews it
+	if _, err := l.Open(t.Context(), key("a")); err == nil {
+		t.Error("a lease that was renewed could be taken over")
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[string]ledger.State{"u-1": ledger.In, "u-2": ledger.In}, states(t, open(t, l, key("a")))); diff != "" {
+		t.Errorf("members (-want +got):\n%s", diff)
+	}
+}
+
+// TestWriteWhileTakenOver has a write of the old session meet the takeover in the middle: whoever comes second waits for the first and then finds the truth.
+func TestWriteWhileTakenOver(t *testing.T) {
+	t.Parallel()
+	pool := migrated(t)
+	l := newLedger(t, pool)
+	old := open(t, l, key("a"))
+	fill(t, old, "u-1")
+	commit := lockEntries(t, pool, "UPDATE cohortkit_entry SET epoch = epoch + 1") // as somebody who takes over
+	late := make(chan error, 1)
+	go func() {
+		_, err := old.Begin(t.Context(), nil, people(ledger.Out, "u-2"))
+		late <- err
+	}()
+	await(t, pool, blocked)
+	commit()
+	if err := <-late; !errors.Is(err, ledger.ErrLeaseLost) {
+		t.Errorf("Begin = %v, want ErrLeaseLost", err)
+	}
+	var members int
+	if err := pool.QueryRow(t.Context(), "SELECT count(*) FROM cohortkit_member").Scan(&members); err != nil || members != 1 {
+		t.Errorf("%d members, want 1; %v", members, err)
+	}
+}
