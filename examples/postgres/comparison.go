@@ -71,11 +71,11 @@ func (s *session) Compare(ctx context.Context, wanted iter.Seq2[ledger.Wanted, e
 	}
 	c := copier{pool: s.ledger.pool, table: s.wantedTable()}
 	for w, err := range wanted {
-		if err == nil {
-			err = c.add(ctx, w)
-		}
 		if err != nil {
 			return nil, err
+		}
+		if err := c.add(ctx, w); err != nil {
+			return nil, failure("compare", s.swept(err))
 		}
 	}
 	// A source may simply end when the context does. What it did not yield is not unwanted.
@@ -83,7 +83,7 @@ func (s *session) Compare(ctx context.Context, wanted iter.Seq2[ledger.Wanted, e
 		return nil, failure("compare", err)
 	}
 	if err := c.flush(ctx); err != nil {
-		return nil, err
+		return nil, failure("compare", s.swept(err))
 	}
 	d, err := s.difference(ctx, &c)
 	return d, failure("compare", s.swept(err))
@@ -229,5 +229,5 @@ func (c *copier) flush(ctx context.Context) error {
 		return err
 	})
 	c.chunk = c.chunk[:0]
-	return failure("compare", err)
+	return err
 }
