@@ -2,9 +2,11 @@ package ledgertest
 
 import (
 	"fmt"
+	"iter"
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -29,12 +31,12 @@ func Histories(tb testing.TB, fresh func(tb testing.TB) Store, seed uint64, n in
 	var all counts
 	for number := range uint64(n) {
 		h := &history{
-			trial: t, key: key(fmt.Sprint("history ", number)), random: rand.New(rand.NewPCG(seed, number)),
-			states: map[identity.ID]ledger.State{}, open: map[ledger.Intent]intent{},
+			trial: t, name: fmt.Sprintf("seed %d, history %d", seed, number),
+			key: key(fmt.Sprint("history ", number)), random: rand.New(rand.NewPCG(seed, number)),
+			states: map[identity.ID]ledger.State{}, intents: map[ledger.Intent]intent{},
 		}
-		h.play(short)
-		if t.Failed() {
-			t.Fatalf("seed %d, history %d, after: %v", seed, number, h.steps)
+		if h.play(short); t.Failed() {
+			return
 		}
 		all.add(h.count)
 	}
@@ -67,17 +69,18 @@ func (c *counts) each() bool {
 type history struct {
 	*trial
 
+	name    string
 	key     ledger.Key
 	random  *rand.Rand
 	session ledger.Session
 	steps   []string
 	count   counts
 
-	pool   []identity.ID
-	states map[identity.ID]ledger.State
-	open   map[ledger.Intent]intent
-	header ledger.Header
-	wrote  bool // in this session
+	pool    []identity.ID
+	states  map[identity.ID]ledger.State
+	intents map[ledger.Intent]intent // that are open
+	header  ledger.Header
+	wrote   bool // in this session
 }
 
 type intent struct{ removals, adds []ledger.Member }
@@ -86,6 +89,11 @@ type intent struct{ removals, adds []ledger.Member }
 const maxSteps = 2000
 
 func (h *history) play(ids []identity.ID) {
+	defer func() {
+		if h.Failed() {
+			h.Logf("%s, after: %s", h.name, strings.Join(h.steps, "; "))
+		}
+	}()
 	pool := slices.Clone(ids)
 	h.random.Shuffle(len(pool), func(i, j int) { pool[i], pool[j] = pool[j], pool[i] })
 	h.pool = pool[:10+h.random.IntN(40)]
@@ -94,7 +102,7 @@ func (h *history) play(ids []identity.ID) {
 			h.pool = append(h.pool, external(fmt.Sprint("n-", i)))
 		}
 	}
-	h.session = h.trial.open(h.key)
+	h.session = h.open(h.key)
 	for step, steps := 0, 20+h.random.IntN(20); step < steps || !h.count.each(); step++ {
 		if step == maxSteps {
 			h.Fatalf("ledgertest: a history did not do everything in %d steps: %+v", step, h.count)
@@ -136,7 +144,7 @@ func (h *history) record() {
 // free returns some identifiers that no open intent changes.
 func (h *history) free() []identity.ID {
 	busy := map[identity.ID]bool{}
-	for _, i := range h.open {
+	for _, i := range h.intents {
 		for _, m := range slices.Concat(i.removals, i.adds) {
 			busy[m.ID] = true
 		}
@@ -171,11 +179,15 @@ func (h *history) begin() {
 		return
 	}
 	h.stepf("begin %d removals, %d adds", len(i.removals), len(i.adds))
-	n := h.trial.begin(h.session, i.removals, i.adds)
-	if _, twice := h.open[n]; twice {
+	// The slices are the caller's again when Begin returns.
+	removals, adds := slices.Clone(i.removals), slices.Clone(i.adds)
+	n := h.trial.begin(h.session, removals, adds)
+	clear(removals)
+	clear(adds)
+	if _, twice := h.intents[n]; twice {
 		h.Errorf("Session.Begin gave out intent %d, which is open", n)
 	}
-	h.open[n] = i
+	h.intents[n] = i
 	for _, m := range slices.Concat(i.removals, i.adds) {
 		h.states[m.ID] = ledger.Unknown
 	}
@@ -184,18 +196,18 @@ func (h *history) begin() {
 }
 
 func (h *history) settle() {
-	if len(h.open) == 0 {
+	if len(h.intents) == 0 {
 		return
 	}
 	// Not in the order of the map, which no seed repeats.
 	var numbers []ledger.Intent
-	for n := range h.open {
+	for n := range h.intents {
 		numbers = append(numbers, n)
 	}
 	slices.Sort(numbers)
 	n := numbers[h.random.IntN(len(numbers))]
 	outcome := []ledger.Outcome{ledger.Accepted, ledger.Accepted, ledger.Refused, ledger.Lost}[h.random.IntN(4)]
-	h.stepf("settle %d of %d: %v", n, len(numbers), outcome)
+	h.stepf("settle %d, one of %d open, as %v", n, len(numbers), outcome)
 	h.trial.settle(h.session, n, outcome)
 	become := func(list []ledger.Member, accepted ledger.State) {
 		for _, m := range list {
@@ -212,9 +224,9 @@ func (h *history) settle() {
 			}
 		}
 	}
-	become(h.open[n].removals, ledger.Out)
-	become(h.open[n].adds, ledger.In)
-	delete(h.open, n)
+	become(h.intents[n].removals, ledger.Out)
+	become(h.intents[n].adds, ledger.In)
+	delete(h.intents, n)
 	h.record()
 	h.count.Settled++
 }
@@ -235,10 +247,10 @@ func (h *history) setHeader() {
 }
 
 func (h *history) reopen() {
-	h.stepf("reopen with %d open intents", len(h.open))
+	h.stepf("reopen with %d open intents", len(h.intents))
 	h.session = h.trial.reopen(h.session, h.key)
 	h.wrote = false
-	clear(h.open) // their members stay unknown
+	clear(h.intents) // their members stay unknown
 	h.count.Reopened++
 }
 
@@ -276,7 +288,7 @@ func (h *history) compare() {
 	}
 	h.random.Shuffle(len(wanted), func(i, j int) { wanted[i], wanted[j] = wanted[j], wanted[i] })
 	h.stepf("compare with %d", len(wanted))
-	d := h.compareWith(h.session, source(wanted...))
+	d := h.compareWith(h.session, buffered(wanted))
 	want := h.expect(wanted)
 	if h.random.IntN(2) == 0 {
 		// The parts tell what was, however much is recorded while they are read.
@@ -307,6 +319,19 @@ func (h *history) compare() {
 		h.wantDifference("Session.Compare", want, got)
 	}
 	h.count.Compared++
+}
+
+// buffered yields wanted people with one slice for the others of all.
+func buffered(wanted []ledger.Wanted) iter.Seq2[ledger.Wanted, error] {
+	return func(yield func(ledger.Wanted, error) bool) {
+		var others []identity.ID
+		for _, w := range wanted {
+			others = append(others[:0], w.Others...)
+			if w.Others = others; !yield(w, nil) {
+				return
+			}
+		}
+	}
 }
 
 // expect works the difference out from the definition, one person after the other.

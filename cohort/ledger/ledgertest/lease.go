@@ -45,38 +45,38 @@ func writes(s ledger.Session) []write {
 
 const lostLease = "a session that has lost its lease records nothing more"
 
-// wantLost reports a call of a session without its lease that does not say so.
+// wantLost reports a call of a session that has lost its lease and does not say so.
 func (t *trial) wantLost(call string, err error) {
 	t.Helper()
 	if !errors.Is(err, ledger.ErrLeaseLost) {
-		t.Errorf("%s of a session whose lease another one has: error %v, want ledger.ErrLeaseLost", call, err)
+		t.Errorf("%s: error %v, want ledger.ErrLeaseLost: another session has the lease now", call, err)
 	}
 }
 
 // lostLeaseWrites makes each write the one that finds out, and tries all of them afterwards.
 func lostLeaseWrites(t *trial) {
-	for first := range writes(t.open(key("count"))) {
-		k := key(writes(t.open(key("name")))[first].name)
+	for first, w := range writes(t.open(key("a"))) {
+		k := key(w.name)
 		old := t.open(k)
 		t.setHeader(old, ledger.Header{Name: "before"})
 		t.fill(old, ledger.In, external("a"))
 		intent := t.begin(old, nil, batch(ledger.Out, external("b")))
 		next := t.takeOver(k)
 		all := writes(old)
-		t.wantLost(all[first].name+", as the first call", all[first].do(t.Context()))
+		t.wantLost(all[first].name+", as the first call after the lease was lost", all[first].do(t.Context()))
 		for _, w := range all {
-			t.wantLost(w.name+", once it has been told so,", w.do(t.Context()))
+			t.wantLost(w.name+", after a call that answered so", w.do(t.Context()))
 		}
-		t.wantLost("Session.Settle, once it has been told so,", old.Settle(intent, ledger.Accepted))
+		t.wantLost("Session.Settle, after a call that answered so", old.Settle(intent, ledger.Accepted))
 		// These may have nothing to write.
 		if p, ok := old.(ledger.Purger); ok {
 			if err := p.Purge(t.Context()); err != nil {
-				t.wantLost("Purger.Purge", err)
+				t.wantLost("Purger.Purge, which fails", err)
 			}
 		}
 		if keeper, ok := old.(ledger.Timekeeper); ok {
 			if err := keeper.Tidy(t.Context()); err != nil {
-				t.wantLost("Timekeeper.Tidy", err)
+				t.wantLost("Timekeeper.Tidy, which fails", err)
 			}
 		}
 		expect := states{"e:a": ledger.In, "e:b": ledger.Unknown}
@@ -100,11 +100,11 @@ func lostLeaseSettle(t *trial) {
 	under := t.begin(next, nil, batch(ledger.Out, external("b")))
 	settled := old.Settle(intent, ledger.Accepted)
 	if settled != nil {
-		t.wantLost("Session.Settle", settled)
+		t.wantLost("Session.Settle, which fails", settled)
 	}
 	closed := old.Close()
 	if settled == nil {
-		t.wantLost("Session.Settle, which answered nil, or at the latest Close", closed)
+		t.wantLost("Session.Close after Settle, which answered nil and was not recorded", closed)
 	}
 	t.wantMembers(lostLease+", and its intents are not those of the next session", next, states{"e:a": ledger.Unknown, "e:b": ledger.Unknown})
 	t.settle(next, under, ledger.Refused)
@@ -124,7 +124,7 @@ func lostLeaseSettled(t *trial) {
 	case len(got) != 1 || got["e:a"] == ledger.Out:
 		t.wantStates("what was begun before the lease was lost is recorded, and is In or Unknown after it was settled as accepted", states{"e:a": ledger.Unknown}, got)
 	case got["e:a"] == ledger.Unknown:
-		t.wantLost("what was settled is durable when Session.Close returns without error, and here it was lost: Close", closed)
+		t.wantLost("Session.Close, without whose error what was settled is durable, and here it is not", closed)
 	}
 }
 
@@ -135,7 +135,7 @@ func lostLeaseClose(t *trial) {
 	next := t.takeOver(k)
 	for range 2 {
 		if err := old.Close(); err != nil {
-			t.wantLost("Session.Close", err)
+			t.wantLost("Session.Close, which fails", err)
 		}
 		_, err := t.again().Open(t.Context(), k)
 		t.wantHeld("Ledger.Open after a session that had lost its lease was closed", k, err)

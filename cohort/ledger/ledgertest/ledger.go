@@ -62,7 +62,7 @@ func badKey(t *trial) {
 			invalid, ok := errors.AsType[*ledger.InvalidError](err)
 			switch {
 			case !ok || s != nil:
-				t.Fatalf("Ledger.Open of a key whose %s is %q: session %v, error %v, want nil and the *ledger.InvalidError of Key.Validate", field, bad, s, err)
+				t.Fatalf("Ledger.Open of a key whose %s is %q: a session %t, error %v, want no session and the *ledger.InvalidError of Key.Validate", field, bad, s != nil, err)
 			case invalid.Field != field || invalid.Problem == "" || invalid.Next == "":
 				t.Errorf("Ledger.Open of a key whose %s is %q: %+v, want the *ledger.InvalidError of Key.Validate", field, bad, *invalid)
 			}

@@ -350,6 +350,9 @@ func recordingMeanwhile(t *trial) {
 			if list = append(list, m); len(list) == 50 {
 				p.send(list)
 				list = nil
+				if count == 50 {
+					senders.Wait() // something is surely recorded before the rest is read
+				}
 			}
 		}
 		if len(list) > 0 {

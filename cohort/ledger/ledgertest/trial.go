@@ -45,7 +45,7 @@ func (t *trial) openOn(l ledger.Ledger, k ledger.Key) ledger.Session {
 	t.Helper()
 	s, err := l.Open(t.Context(), k)
 	if err != nil {
-		t.Fatalf("Ledger.Open of an entry that no session has open: %v", err)
+		t.Fatalf("Ledger.Open of an entry that no session has open, for Session.Close ends the lease: %v", err)
 	}
 	t.Cleanup(func() { _ = s.Close() })
 	return s
