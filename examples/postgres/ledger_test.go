@@ -19,6 +19,7 @@ var histories = flag.Int("histories", 3, "how many random histories TestHistorie
 
 // fresh returns a store in a schema of its own.
 func fresh(tb testing.TB) ledgertest.Store {
+	tb.Helper()
 	pool := migrated(tb)
 	return ledgertest.Store{
 		Open:   func() (ledger.Ledger, error) { return postgres.New(pool) },
@@ -32,7 +33,10 @@ func expire(ctx context.Context, pool *pgxpool.Pool, k ledger.Key) error {
 	return err
 }
 
-func TestContract(t *testing.T) { ledgertest.Run(t, fresh) }
+func TestContract(t *testing.T) {
+	t.Parallel()
+	ledgertest.Run(t, fresh)
+}
 
 func TestHistories(t *testing.T) {
 	t.Parallel()

@@ -71,7 +71,7 @@ func startServer(settings ...string) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp("", "cohortkit") //nolint:usetesting // there is no test yet, and the name of a socket must be short
+	dir, err := os.MkdirTemp("", "cohortkit") // where the name of a socket is short enough
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +107,7 @@ func (s *server) start(bin string, settings []string) error {
 		}
 	}
 	data := filepath.Join(s.dir, "data")
-	initdb := exec.Command(filepath.Join(bin, "initdb"), "-D", data, "-U", "test", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+	initdb := exec.CommandContext(context.Background(), filepath.Join(bin, "initdb"), "-D", data, "-U", "test", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
 	initdb.Dir, initdb.SysProcAttr = s.dir, &syscall.SysProcAttr{Credential: account}
 	if out, err := initdb.CombinedOutput(); err != nil {
 		return fmt.Errorf("initdb: %w: %s", err, out)
@@ -121,7 +121,7 @@ func (s *server) start(bin string, settings []string) error {
 		return err
 	}
 	defer log.Close()
-	cmd := exec.Command(filepath.Join(bin, "postgres"), args...)
+	cmd := exec.CommandContext(context.Background(), filepath.Join(bin, "postgres"), args...)
 	cmd.Dir, cmd.SysProcAttr, cmd.Stderr = s.dir, &syscall.SysProcAttr{Credential: account}, log
 	if err := cmd.Start(); err != nil {
 		return err

@@ -141,16 +141,21 @@ func (s *session) Close() error {
 	return failure("close", err)
 }
 
-// finish writes what is not yet written.
+// finish writes what is not yet written. Whoever had an error of the session knows it, unless an outcome was lost by it.
 func (s *session) finish(ctx context.Context) error {
-	err := s.drain(ctx)
-	if s.forgot {
-		return err
+	if err := s.drain(ctx); err != nil {
+		if s.forgot {
+			return err
+		}
+		return nil
 	}
-	if err == nil && s.stamped {
-		err = s.tidy(ctx)
+	s.mu.Lock()
+	stamped := s.stamped
+	s.mu.Unlock()
+	if !stamped {
+		return nil
 	}
-	return nil // whoever had an error of the session knows it
+	return s.tidy(ctx)
 }
 
 // usable returns why the session records nothing more, if so. The caller holds mu.

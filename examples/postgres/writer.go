@@ -155,12 +155,15 @@ func (s *session) fail(err error) {
 	}
 }
 
-// write writes a batch, or returns [ledger.ErrLeaseLost] if the lease is no longer ours.
+// write writes a batch, or returns [ledger.ErrLeaseLost] if the lease is no longer ours. The context is nobody's who waits for it.
 func (s *session) write(ctx context.Context, b *batch) error {
 	st := &b.stamps
 	err := s.fenced(ctx, b.watermark, writeBatch, b.out, b.in, b.unknown, b.ids, st.intents, st.members, st.ats, st.leaves, b.accepted, b.refused)
 	if err == nil && b.header != nil {
 		err = s.fenced(ctx, 0, setHeader, headerArgs(b.header)...)
+	}
+	if err != nil && ctx.Err() != nil {
+		return &DatabaseError{Operation: "write"}
 	}
 	return err
 }
