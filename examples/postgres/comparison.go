@@ -22,7 +22,7 @@ const (
 )
 
 // A comparison works in two tables of its own, named by entry and epoch so that two sessions never meet in one. They are unlogged: after a crash nobody
-// needs them. They are no temporary tables, since a connection would have to be kept for those as long as a source is read, which a pool, or
+// needs them, and what a server has emptied as it started again is found out by counting. They are no temporary tables, since a connection would have to be kept for those as long as a source is read, which a pool, or
 // a pgbouncer in front of it, cannot spare for everybody.
 func (s *session) wantedTable() string {
 	return fmt.Sprintf("cohortkit_wanted_%d_%d", s.lease.entry, s.lease.epoch)
@@ -124,6 +124,13 @@ func (s *session) difference(ctx context.Context, c *copier) (*ledger.Difference
 	}
 	d := &ledger.Difference{}
 	err := pgx.BeginTxFunc(ctx, s.ledger.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead}, func(tx pgx.Tx) error {
+		var staged int
+		if err := tx.QueryRow(ctx, "SELECT count(*) FROM "+s.wantedTable(), pgx.QueryExecModeExec).Scan(&staged); err != nil {
+			return err
+		}
+		if staged != c.wanted+c.others {
+			return ErrComparisonLost
+		}
 		for _, statement := range [...]string{
 			"SET LOCAL work_mem = '64MB'", // for a hash of one side; what is more goes to the disk
 			"SET LOCAL jit = off",         // compiling takes longer than it saves
@@ -144,18 +151,27 @@ func (s *session) difference(ctx context.Context, c *copier) (*ledger.Difference
 	}
 	stay := d.Members - d.Removals.Count
 	d.Kept, d.Duplicate = stay-d.Repeats.Count, c.wanted-d.Adds.Count-stay
-	d.Removals.Members, d.Adds.Members, d.Repeats.Members = s.part(ctx, removals), s.part(ctx, adds), s.part(ctx, repeats)
+	d.Removals.Members, d.Adds.Members, d.Repeats.Members = s.part(ctx, removals, d.Removals.Count), s.part(ctx, adds, d.Adds.Count), s.part(ctx, repeats, d.Repeats.Count)
 	return d, nil
 }
 
-// part returns the members of one part.
-func (s *session) part(ctx context.Context, part int16) iter.Seq2[ledger.Member, error] {
+// part returns the members of one part, of whom there are so many.
+func (s *session) part(ctx context.Context, part int16, count int) iter.Seq2[ledger.Member, error] {
 	return func(yield func(ledger.Member, error) bool) {
 		if err := s.broken(); err != nil {
 			yield(ledger.Member{}, failure("difference", err))
 			return
 		}
-		s.pages(ctx, "difference", "SELECT digest, id, state FROM "+s.changesTable()+" WHERE digest > $1 AND part = $3 ORDER BY digest LIMIT $2", part)(yield)
+		missing := count
+		for m, err := range s.pages(ctx, "difference", "SELECT digest, id, state FROM "+s.changesTable()+" WHERE digest > $1 AND part = $3 ORDER BY digest LIMIT $2", part) {
+			missing--
+			if !yield(m, err) || err != nil {
+				return
+			}
+		}
+		if missing != 0 {
+			yield(ledger.Member{}, ErrComparisonLost)
+		}
 	}
 }
 

@@ -45,7 +45,7 @@
 // # Connections
 //
 // A session holds no connection between its calls, nor while it waits for the source of a comparison or for whoever reads its result. One is
-// enough for any number of sessions; two or three keep a busy service going. A pgbouncer in transaction mode may be in between, if it carries prepared statements
+// enough for any number of sessions, and one more for a source that reads from the same pool; three or four keep a busy service going. A pgbouncer in transaction mode may be in between, if it carries prepared statements
 // (max_prepared_statements, since 1.21) or the pool does without: pgx.QueryExecModeCacheDescribe.
 //
 // # Errors

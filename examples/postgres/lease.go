@@ -25,6 +25,10 @@ const fence = `WITH fence AS (
 	WHERE entry = $1 AND epoch = $2 RETURNING entry
 )`
 
+// nextEpoch is an epoch that was never given out: more than the last one, and more than the microseconds since 1970, so that a standby that had not yet
+// heard of the last one when it took over does not give it out again.
+const nextEpoch = "greatest(epoch + 1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)"
+
 // lease is the right to write to an entry, as the database granted it.
 type lease struct {
 	key          ledger.Key
@@ -41,7 +45,7 @@ func (l *Ledger) take(ctx context.Context, key ledger.Key) (lease, error) {
 			return lease{}, err
 		}
 		err := l.pool.QueryRow(ctx, `UPDATE cohortkit_entry
-			SET epoch = epoch + 1, holder = $2, since = clock_timestamp(), expires = clock_timestamp() + make_interval(secs => $3::float8)
+			SET epoch = `+nextEpoch+`, holder = $2, since = clock_timestamp(), expires = clock_timestamp() + make_interval(secs => $3::float8)
 			WHERE key = $1 AND expires <= clock_timestamp() RETURNING entry, epoch`, digest, holder(), l.lease.Seconds()).Scan(&taken.entry, &taken.epoch)
 		if err == nil {
 			break
@@ -102,7 +106,7 @@ func holder() string {
 
 // release gives the lease back, if it is still ours. The epoch goes up here too: a write that is still on its way comes too late.
 func (l *Ledger) release(ctx context.Context, taken lease) error {
-	_, err := l.pool.Exec(ctx, `UPDATE cohortkit_entry SET epoch = epoch + 1, holder = '', expires = '-infinity' WHERE entry = $1 AND epoch = $2`,
+	_, err := l.pool.Exec(ctx, `UPDATE cohortkit_entry SET epoch = `+nextEpoch+`, holder = '', expires = '-infinity' WHERE entry = $1 AND epoch = $2`,
 		taken.entry, taken.epoch)
 	return err
 }

@@ -10,7 +10,7 @@ CREATE TABLE IF NOT EXISTS cohortkit_entry (
     partner    text NOT NULL,
     workspace  text NOT NULL,
     cohort_id  text NOT NULL,
-    epoch      bigint NOT NULL, -- goes up each time the lease changes hands: the fencing token
+    epoch      bigint NOT NULL, -- the fencing token: goes up each time the lease changes hands, to the microseconds since 1970
     holder     text NOT NULL,   -- who has the lease, for the message to others; '' for nobody
     since      timestamptz NOT NULL,
     expires    timestamptz NOT NULL, -- by the clock of the database, as is every time that is compared

@@ -164,6 +164,14 @@ func TestOneConnection(t *testing.T) {
 	}
 }
 
+// broken returns the error in which a part ends, if any.
+func broken(p ledger.Part) (last error) {
+	for _, err := range p.Members {
+		last = err
+	}
+	return last
+}
+
 // TestTables looks for what sessions leave behind: nothing after Close, and after a session that was lost nothing once somebody else has opened the entry.
 func TestTables(t *testing.T) {
 	t.Parallel()
@@ -171,19 +179,19 @@ func TestTables(t *testing.T) {
 	l := newLedger(t, pool)
 	tables := func() (n int) {
 		t.Helper()
-		if err := pool.QueryRow(t.Context(), "SELECT count(*) FROM pg_class WHERE relkind = 'r' AND pg_table_is_visible(oid) AND relname LIKE 'cohortkit%\\_1\\__'").Scan(&n); err != nil {
+		if err := pool.QueryRow(t.Context(), "SELECT count(*) FROM pg_class WHERE relkind = 'r' AND pg_table_is_visible(oid) AND relname ~ '_1_[0-9]+$'").Scan(&n); err != nil {
 			t.Fatal(err)
 		}
 		return n
 	}
-	broken := errors.New("the source broke")
+	sourceBroke := errors.New("the source broke")
 	compare := func(s ledger.Session, end error) (*ledger.Difference, error) {
 		return s.Compare(t.Context(), func(yield func(ledger.Wanted, error) bool) {
 			_ = yield(ledger.Wanted{ID: people(ledger.Out, "u-1")[0].ID}, nil) && end != nil && yield(ledger.Wanted{}, end)
 		})
 	}
 	s := open(t, l, key("a"))
-	if _, err := compare(s, broken); !errors.Is(err, broken) {
+	if _, err := compare(s, sourceBroke); !errors.Is(err, sourceBroke) {
 		t.Errorf("Compare = %v", err)
 	}
 	d, err := compare(s, nil)
@@ -200,10 +208,8 @@ func TestTables(t *testing.T) {
 	if n := tables(); n != 0 {
 		t.Errorf("%d tables after a lost session, want 0", n)
 	}
-	for _, err := range d.Adds.Members {
-		if !errors.Is(err, ledger.ErrLeaseLost) {
-			t.Errorf("a part of a lost session = %v, want ErrLeaseLost", err)
-		}
+	if err := broken(d.Adds); !errors.Is(err, ledger.ErrLeaseLost) {
+		t.Errorf("a part of a lost session = %v, want ErrLeaseLost", err)
 	}
 	if _, err := compare(next, nil); err != nil {
 		t.Fatal(err)
@@ -220,6 +226,45 @@ func TestTables(t *testing.T) {
 	}
 	if err := next.Close(); err != nil || tables() != 0 {
 		t.Errorf("%d tables after Close, want 0; %v", tables(), err)
+	}
+}
+
+// TestRestart empties the tables of a comparison, as a server does that was killed and starts again. Nobody may be taken for unwanted then.
+func TestRestart(t *testing.T) {
+	t.Parallel()
+	pool := migrated(t)
+	s := open(t, newLedger(t, pool), key("a"))
+	fill(t, s, "u-1", "u-2", "u-3")
+	restart := func(table string) {
+		t.Helper()
+		if err := pool.QueryRow(t.Context(), "SELECT relname FROM pg_class WHERE relkind = 'r' AND pg_table_is_visible(oid) AND relname LIKE $1", table).Scan(&table); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := pool.Exec(t.Context(), "TRUNCATE "+table); err != nil {
+			t.Fatal(err)
+		}
+	}
+	long := strings.Repeat("x", 3<<20) // more than waits to be brought over
+	wanted := func(meanwhile func()) (*ledger.Difference, error) {
+		return s.Compare(t.Context(), func(yield func(ledger.Wanted, error) bool) {
+			for _, m := range people(ledger.Out, "u-1", "u-2", "u-3", long) {
+				if !yield(ledger.Wanted{ID: m.ID}, nil) {
+					return
+				}
+			}
+			meanwhile()
+		})
+	}
+	if _, err := wanted(func() { restart("cohortkit_wanted_%") }); !errors.Is(err, postgres.ErrComparisonLost) {
+		t.Errorf("Compare = %v, want ErrComparisonLost", err)
+	}
+	d, err := wanted(func() {})
+	if err != nil || d.Adds.Count != 1 || d.Removals.Count != 0 {
+		t.Fatalf("Compare = %+v, %v", d, err)
+	}
+	restart("cohortkit_changes_%")
+	if err := broken(d.Adds); !errors.Is(err, postgres.ErrComparisonLost) {
+		t.Errorf("additions = %v, want ErrComparisonLost", err)
 	}
 }
 

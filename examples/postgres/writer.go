@@ -93,7 +93,7 @@ func (s *session) run() {
 
 // renew renews the lease. If that fails there is time for it again, unless the lease is lost.
 func (s *session) renew() {
-	ctx, cancel := context.WithTimeout(context.Background(), s.ledger.lease/beats)
+	ctx, cancel := context.WithTimeout(context.Background(), min(patience, s.ledger.lease/4))
 	defer cancel()
 	s.mu.Lock()
 	idle := len(s.queue) == 0
