@@ -201,9 +201,7 @@ func (c *copier) add(ctx context.Context, w ledger.Wanted) error {
 	digest := digestOf(c.storage)
 	c.row(digest[:], c.storage, nil)
 	for _, other := range w.Others {
-		if other != w.ID {
-			c.other(digest, other)
-		}
+		c.other(digest, other)
 	}
 	if len(c.chunk) < chunkSize {
 		return nil

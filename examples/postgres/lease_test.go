@@ -104,6 +104,42 @@ func TestHeartbeat(t *testing.T) {
 	}
 }
 
+// TestEpochs has the epoch go up whenever the lease changes hands, also to nobody, so that a late write of whoever had it is refused.
+func TestEpochs(t *testing.T) {
+	t.Parallel()
+	pool := migrated(t)
+	l := newLedger(t, pool)
+	last := int64(0)
+	higher := func(when string) {
+		t.Helper()
+		var epoch int64
+		if err := pool.QueryRow(t.Context(), "SELECT epoch FROM cohortkit_entry").Scan(&epoch); err != nil {
+			t.Fatal(err)
+		}
+		if epoch <= last {
+			t.Errorf("epoch %d %s, want more than %d", epoch, when, last)
+		}
+		last = epoch
+	}
+	s := open(t, l, key("a"))
+	higher("of a session")
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	higher("of nobody")
+	// A standby takes over that knows an older one.
+	if _, err := pool.Exec(t.Context(), "UPDATE cohortkit_entry SET epoch = 1"); err != nil {
+		t.Fatal(err)
+	}
+	open(t, l, key("a"))
+	higher("after a failover")
+	if err := expire(t.Context(), pool, key("a")); err != nil {
+		t.Fatal(err)
+	}
+	open(t, l, key("a"))
+	higher("of who takes over")
+}
+
 // TestExpired has a session outlive its lease: as long as nobody has taken over, it goes on.
 func TestExpired(t *testing.T) {
 	t.Parallel()
