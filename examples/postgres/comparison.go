@@ -22,8 +22,8 @@ const (
 )
 
 // A comparison works in two tables of its own, named by entry and epoch so that two sessions never meet in one. They are unlogged: after a crash nobody
-// needs them, and what a server has emptied as it started again is found out by counting. They are no temporary tables, since a connection would have to be kept for those as long as a source is read, which a pool, or
-// a pgbouncer in front of it, cannot spare for everybody.
+// needs them, and a server empties them as it starts again, which is found out by counting. They are no temporary tables, since a connection would have to be
+// kept for those as long as a source is read, which a pool, or a pgbouncer in front of it, cannot spare for everybody.
 func (s *session) wantedTable() string {
 	return fmt.Sprintf("cohortkit_wanted_%d_%d", s.lease.entry, s.lease.epoch)
 }
@@ -95,7 +95,8 @@ func (s *session) stage(ctx context.Context) error {
 		return err
 	}
 	s.staged = true
-	_, err := s.ledger.pool.Exec(ctx, "CREATE UNLOGGED TABLE "+s.wantedTable()+" (digest uuid NOT NULL, id bytea, other uuid) WITH (autovacuum_enabled = false)")
+	_, err := s.ledger.pool.Exec(ctx, "CREATE UNLOGGED TABLE "+s.wantedTable()+
+		" (digest uuid NOT NULL, id bytea, other uuid) WITH (autovacuum_enabled = false)")
 	return err
 }
 
@@ -151,7 +152,9 @@ func (s *session) difference(ctx context.Context, c *copier) (*ledger.Difference
 	}
 	stay := d.Members - d.Removals.Count
 	d.Kept, d.Duplicate = stay-d.Repeats.Count, c.wanted-d.Adds.Count-stay
-	d.Removals.Members, d.Adds.Members, d.Repeats.Members = s.part(ctx, removals, d.Removals.Count), s.part(ctx, adds, d.Adds.Count), s.part(ctx, repeats, d.Repeats.Count)
+	d.Removals.Members = s.part(ctx, removals, d.Removals.Count)
+	d.Adds.Members = s.part(ctx, adds, d.Adds.Count)
+	d.Repeats.Members = s.part(ctx, repeats, d.Repeats.Count)
 	return d, nil
 }
 
@@ -163,7 +166,8 @@ func (s *session) part(ctx context.Context, part int16, count int) iter.Seq2[led
 			return
 		}
 		missing := count
-		for m, err := range s.pages(ctx, "difference", "SELECT digest, id, state FROM "+s.changesTable()+" WHERE digest > $1 AND part = $3 ORDER BY digest LIMIT $2", part) {
+		query := "SELECT digest, id, state FROM " + s.changesTable() + " WHERE digest > $1 AND part = $3 ORDER BY digest LIMIT $2"
+		for m, err := range s.pages(ctx, "difference", query, part) {
 			missing--
 			if !yield(m, err) || err != nil {
 				return

@@ -20,7 +20,7 @@ type DatabaseError struct {
 // Error names the operation, the code and the next step.
 func (e *DatabaseError) Error() string {
 	if e.Code == "" {
-		return "postgres: " + e.Operation + ": no answer from the database: check that it can be reached, and open the entry again"
+		return "postgres: " + e.Operation + ": no answer of use from the database: check that it can be reached, and open the entry again"
 	}
 	next := "look the code up in PostgreSQL's list of error codes, and its time in the server's log"
 	switch e.Code {
@@ -59,6 +59,9 @@ func failure(operation string, err error) error {
 	}
 	if known, ok := errors.AsType[*DatabaseError](err); ok {
 		return known // it has its operation
+	}
+	if known, ok := errors.AsType[*ledger.DamagedError](err); ok {
+		return known
 	}
 	e := &DatabaseError{Operation: operation}
 	if answer, ok := errors.AsType[*pgconn.PgError](err); ok {

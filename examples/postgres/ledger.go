@@ -117,5 +117,8 @@ func digestOfKey(k ledger.Key) digest {
 // member returns the member of a row.
 func member(storage []byte, state int16) (ledger.Member, error) {
 	id, err := identity.ParseID(string(storage))
-	return ledger.Member{ID: id, State: ledger.State(state)}, err
+	if err != nil || state < int16(ledger.Out) || state > int16(ledger.Unknown) {
+		return ledger.Member{}, &ledger.DamagedError{File: "cohortkit_member", Problem: "is a table with a row that is no member"}
+	}
+	return ledger.Member{ID: id, State: ledger.State(state)}, nil
 }

@@ -40,7 +40,7 @@ CREATE TABLE IF NOT EXISTS cohortkit_member (
     entry  bigint NOT NULL,
     digest uuid NOT NULL,
     id     bytea NOT NULL, -- identity.ID.Encode
-    state  smallint NOT NULL,
+    state  smallint NOT NULL CHECK (state IN (1, 2)),
     PRIMARY KEY (entry, digest)
 );
 

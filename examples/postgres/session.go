@@ -118,7 +118,7 @@ func (s *session) Settle(n ledger.Intent, outcome ledger.Outcome) error {
 	return nil
 }
 
-// Close ends the lease. It waits for a database that does not answer for a minute at most. See [ledger.Session].
+// Close ends the lease. A database that does not answer has half a minute for each of the few statements that this takes. See [ledger.Session].
 func (s *session) Close() error {
 	s.mu.Lock()
 	closed := s.closed
@@ -129,9 +129,15 @@ func (s *session) Close() error {
 	}
 	close(s.quit)
 	<-s.done
+	err := s.drain()
+	if !s.forgot {
+		err = nil // whoever had an error of the session knows it
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	err := s.finish(ctx)
+	if s.tidyDue() {
+		err = s.tidy(ctx)
+	}
 	if s.staged {
 		s.drop(ctx, s.wantedTable(), s.changesTable()) // what stays, the next Open sweeps
 	}
@@ -139,23 +145,6 @@ func (s *session) Close() error {
 		err = released
 	}
 	return failure("close", err)
-}
-
-// finish writes what is not yet written. Whoever had an error of the session knows it, unless an outcome was lost by it.
-func (s *session) finish(ctx context.Context) error {
-	if err := s.drain(ctx); err != nil {
-		if s.forgot {
-			return err
-		}
-		return nil
-	}
-	s.mu.Lock()
-	stamped := s.stamped
-	s.mu.Unlock()
-	if !stamped {
-		return nil
-	}
-	return s.tidy(ctx)
 }
 
 // usable returns why the session records nothing more, if so. The caller holds mu.

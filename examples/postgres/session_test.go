@@ -315,6 +315,26 @@ func TestSecrets(t *testing.T) {
 	}
 }
 
+// TestDamaged has a row that no ledger wrote.
+func TestDamaged(t *testing.T) {
+	t.Parallel()
+	pool := migrated(t)
+	s := open(t, newLedger(t, pool), key("a"))
+	fill(t, s, "u-1")
+	states(t, s)
+	if _, err := pool.Exec(t.Context(), "UPDATE cohortkit_member SET id = 'jane@example.com'"); err != nil {
+		t.Fatal(err)
+	}
+	d, err := s.Compare(t.Context(), func(func(ledger.Wanted, error) bool) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = broken(d.Removals)
+	if _, ok := errors.AsType[*ledger.DamagedError](err); !ok || strings.Contains(err.Error(), "jane") {
+		t.Errorf("removals = %v, want a DamagedError that names nobody", err)
+	}
+}
+
 // TestInvalid has arguments that cannot be used.
 func TestInvalid(t *testing.T) {
 	t.Parallel()

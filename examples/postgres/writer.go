@@ -82,9 +82,7 @@ func (s *session) run() {
 		case <-s.quit:
 			return
 		case <-s.wake:
-			ctx, cancel := context.WithTimeout(context.Background(), patience)
-			_ = s.drain(ctx) // whoever waits is told, and others at their next call
-			cancel()
+			_ = s.drain() // whoever waits is told, and others at their next call
 		case <-renew.C:
 			s.renew()
 		}
@@ -93,8 +91,6 @@ func (s *session) run() {
 
 // renew renews the lease. If that fails there is time for it again, unless the lease is lost.
 func (s *session) renew() {
-	ctx, cancel := context.WithTimeout(context.Background(), min(patience, s.ledger.lease/4))
-	defer cancel()
 	s.mu.Lock()
 	idle := len(s.queue) == 0
 	s.mu.Unlock()
@@ -102,13 +98,13 @@ func (s *session) renew() {
 		s.nudge() // a write renews it too
 		return
 	}
-	if err := s.write(ctx, &batch{}); errors.Is(err, ledger.ErrLeaseLost) {
+	if err := s.write(&batch{}, min(patience, s.ledger.lease/4)); errors.Is(err, ledger.ErrLeaseLost) {
 		s.fail(err)
 	}
 }
 
 // drain writes what is queued. The writer calls it, and Close when the writer has ended.
-func (s *session) drain(ctx context.Context) error {
+func (s *session) drain() error {
 	for {
 		s.mu.Lock()
 		records := s.take()
@@ -119,7 +115,7 @@ func (s *session) drain(ctx context.Context) error {
 		}
 		b := batchOf(records)
 		if err == nil {
-			err = s.write(ctx, b)
+			err = s.write(b, patience)
 		}
 		if err != nil {
 			s.fail(err)
@@ -155,8 +151,11 @@ func (s *session) fail(err error) {
 	}
 }
 
-// write writes a batch, or returns [ledger.ErrLeaseLost] if the lease is no longer ours. The context is nobody's who waits for it.
-func (s *session) write(ctx context.Context, b *batch) error {
+// write writes a batch, or returns [ledger.ErrLeaseLost] if the lease is no longer ours. It has a context of its own, since it writes for many: one of them
+// who loses patience must not spoil it for the others.
+func (s *session) write(b *batch, patience time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
 	st := &b.stamps
 	err := s.fenced(ctx, b.watermark, writeBatch, b.out, b.in, b.unknown, b.ids, st.intents, st.members, st.ats, st.leaves, b.accepted, b.refused)
 	if err == nil && b.header != nil {
