@@ -37,8 +37,8 @@ func (e *DatabaseError) Error() string {
 // undefinedTable is the SQLSTATE for a table that does not exist.
 const undefinedTable = "42P01"
 
-// ErrComparisonLost means that the database crashed and started again, or a standby took over, while a comparison was going on or its result was read. The tables of
-// a comparison do not outlast that, and what is missing in them must not be taken for nobody. Compare again.
+// ErrComparisonLost means that the database crashed and started again, or a standby took over, while a comparison was going on or its result was
+// read. The tables of a comparison do not outlast that, and what is missing in them must not be taken for nobody. Compare again.
 var ErrComparisonLost = errors.New("postgres: the database has crashed, or a standby has taken over, and the comparison is lost: run it again")
 
 // failure returns an error of pgx as one that quotes nothing, or nil for nil.

@@ -3,11 +3,12 @@
 package postgres_test
 
 import (
+	"context"
 	"fmt"
+	"os"
 	"sync/atomic"
 	"testing"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/cohortkit/cohortkit/cohort/ledger"
@@ -17,20 +18,18 @@ import (
 
 var schemas atomic.Int64
 
-// newSchema makes an empty schema and returns its name.
+// newSchema makes an empty schema, which lasts as long as the test, and returns its name.
 func newSchema(tb testing.TB) string {
 	tb.Helper()
-	conn, err := pgx.Connect(tb.Context(), database)
-	if err != nil {
+	name := fmt.Sprintf("cohortkit_test_%d_%d", os.Getpid(), schemas.Add(1))
+	if err := execute(tb.Context(), "CREATE SCHEMA "+name); err != nil {
 		tb.Fatal(err)
 	}
-	defer conn.Close(tb.Context())
-	name := fmt.Sprintf("cohortkit_test_%d", schemas.Add(1))
-	for _, statement := range []string{"DROP SCHEMA IF EXISTS " + name + " CASCADE", "CREATE SCHEMA " + name} {
-		if _, err := conn.Exec(tb.Context(), statement); err != nil {
-			tb.Fatal(err)
+	tb.Cleanup(func() {
+		if err := execute(context.WithoutCancel(tb.Context()), "DROP SCHEMA "+name+" CASCADE"); err != nil {
+			tb.Error(err)
 		}
-	}
+	})
 	return name
 }
 

@@ -23,13 +23,14 @@ const schemaLock = 0x636f686f72746b
 func Migrate(ctx context.Context, pool *pgxpool.Pool) error {
 	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
 		var encoding string
-		if err := tx.QueryRow(ctx, "SELECT current_setting('server_encoding') FROM (SELECT pg_advisory_xact_lock($1)) AS held", schemaLock).Scan(&encoding); err != nil {
+		err := tx.QueryRow(ctx, "SELECT current_setting('server_encoding') FROM (SELECT pg_advisory_xact_lock($1)) AS held", schemaLock).Scan(&encoding)
+		if err != nil {
 			return err
 		}
 		if encoding != "UTF8" {
-			return &ledger.InvalidError{Field: "database", Problem: "has the encoding " + encoding, Next: "create one with the encoding UTF8, which keys and names need"}
+			return &ledger.InvalidError{Field: "database", Problem: "has the encoding " + encoding, Next: "create one with UTF8, which keys and names need"}
 		}
-		_, err := tx.Exec(ctx, schema)
+		_, err = tx.Exec(ctx, schema)
 		return err
 	})
 	if invalid, ok := errors.AsType[*ledger.InvalidError](err); ok {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/user"
@@ -39,7 +40,7 @@ func runTests(m *testing.M) int {
 		}
 		return 0
 	case database != "":
-		return m.Run()
+		return runExamples(m)
 	}
 	var settings []string
 	if flag.Lookup("test.bench").Value.String() == "" {
@@ -51,7 +52,7 @@ func runTests(m *testing.M) int {
 		return 1
 	}
 	database = "host=" + s.dir + " user=test dbname=postgres"
-	code := m.Run()
+	code := runExamples(m)
 	if err := s.stop(); err != nil {
 		fmt.Fprintln(os.Stderr, "the server did not end well:", err)
 		return 1
@@ -59,12 +60,45 @@ func runTests(m *testing.M) int {
 	return code
 }
 
+// runExamples runs the tests, and the examples with a schema of their own.
+func runExamples(m *testing.M) int {
+	ctx := context.Background()
+	schema := fmt.Sprintf("cohortkit_test_%d", os.Getpid())
+	if err := execute(ctx, "CREATE SCHEMA "+schema); err != nil {
+		fmt.Fprintln(os.Stderr, "the database of the tests:", err)
+		return 1
+	}
+	if err := os.Setenv("PGOPTIONS", "-c search_path="+schema); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	code := m.Run()
+	if err := execute(ctx, "DROP SCHEMA "+schema+" CASCADE"); err != nil {
+		fmt.Fprintln(os.Stderr, "the database of the tests:", err)
+		return 1
+	}
+	return code
+}
+
+// execute has the database run a statement.
+func execute(ctx context.Context, statement string) error {
+	conn, err := pgx.Connect(ctx, database)
+	if err != nil {
+		return err
+	}
+	_, err = conn.Exec(ctx, statement)
+	return errors.Join(err, conn.Close(ctx))
+}
+
 // server is a PostgreSQL of our own, on a socket in a folder of its own.
 type server struct {
-	dir  string
-	cmd  *exec.Cmd
-	done chan error
+	dir   string
+	stdin io.Closer // while it is open the server runs; our death closes it too
+	done  chan error
 }
+
+// untilEOF runs a command until its input ends.
+const untilEOF = `"$@" & read _; kill -INT $!; wait $!`
 
 func startServer(settings ...string) (*server, error) {
 	bin, err := programs()
@@ -112,7 +146,7 @@ func (s *server) start(bin string, settings []string) error {
 	if out, err := initdb.CombinedOutput(); err != nil {
 		return fmt.Errorf("initdb: %w: %s", err, out)
 	}
-	args := []string{"-D", data, "-k", s.dir, "-c", "listen_addresses=", "-c", "max_connections=200"}
+	args := []string{"-c", untilEOF, "sh", filepath.Join(bin, "postgres"), "-D", data, "-k", s.dir, "-c", "listen_addresses=", "-c", "max_connections=200"}
 	for _, setting := range settings {
 		args = append(args, "-c", setting)
 	}
@@ -121,12 +155,15 @@ func (s *server) start(bin string, settings []string) error {
 		return err
 	}
 	defer log.Close()
-	cmd := exec.CommandContext(context.Background(), filepath.Join(bin, "postgres"), args...)
+	cmd := exec.CommandContext(context.Background(), "sh", args...)
 	cmd.Dir, cmd.SysProcAttr, cmd.Stderr = s.dir, &syscall.SysProcAttr{Credential: account}, log
-	if err := cmd.Start(); err != nil {
+	if s.stdin, err = cmd.StdinPipe(); err != nil {
 		return err
 	}
-	s.cmd = cmd
+	if err := cmd.Start(); err != nil {
+		s.done <- err
+		return err
+	}
 	go func() { s.done <- cmd.Wait() }()
 	return s.ready()
 }
@@ -177,8 +214,8 @@ func (s *server) ready() error {
 // stop ends the server.
 func (s *server) stop() error {
 	var err error
-	if s.cmd != nil {
-		if err = s.cmd.Process.Signal(syscall.SIGINT); err == nil { // a fast shutdown
+	if s.stdin != nil {
+		if err = s.stdin.Close(); err == nil {
 			err = <-s.done
 		}
 	}

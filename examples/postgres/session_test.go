@@ -364,6 +364,22 @@ func TestInvalid(t *testing.T) {
 	}
 }
 
+// TestLookUp is what the package's documentation says of looking somebody up.
+func TestLookUp(t *testing.T) {
+	t.Parallel()
+	pool := migrated(t)
+	s := open(t, newLedger(t, pool), key("a"))
+	fill(t, s, "u-17", "u-18")
+	states(t, s)
+	var workspace, cohort string
+	var state ledger.State
+	err := pool.QueryRow(t.Context(), `SELECT e.workspace, e.cohort_id, m.state FROM cohortkit_member AS m JOIN cohortkit_entry AS e USING (entry)
+		WHERE m.digest = encode(substring(sha256('e:u-17') FOR 16), 'hex')::uuid`).Scan(&workspace, &cohort, &state)
+	if err != nil || workspace != "acme" || cohort != "a" || state != ledger.In {
+		t.Errorf("%s, %s, %v; %v", workspace, cohort, state, err)
+	}
+}
+
 // TestNotMigrated names the way out.
 func TestNotMigrated(t *testing.T) {
 	t.Parallel()
