@@ -138,6 +138,7 @@ func (s *session) difference(ctx context.Context, c *copier) (*ledger.Difference
 			fmt.Sprintf(statement, s.wantedTable(), s.changesTable(), s.lease.entry),
 			"DROP TABLE " + s.wantedTable(),
 			"CREATE INDEX ON " + s.changesTable() + " (part, digest)",
+			"ANALYZE " + s.changesTable(), // or its pages are sorted one by one
 		} {
 			if _, err := tx.Exec(ctx, statement, pgx.QueryExecModeExec); err != nil {
 				return err

@@ -180,7 +180,9 @@ func (s *session) Members(ctx context.Context) iter.Seq2[ledger.Member, error] {
 			yield(ledger.Member{}, failure("members", err))
 			return
 		}
-		s.pages(ctx, "members", "SELECT digest, id, state FROM cohortkit_member WHERE digest > $1 AND entry = $3 ORDER BY digest LIMIT $2", s.lease.entry)(yield)
+		// Said in this way, it is read in the order of the index even where statistics are missing.
+		s.pages(ctx, "members", `SELECT digest, id, state FROM cohortkit_member
+			WHERE (entry, digest) > ($3, $1) AND entry < $3 + 1 ORDER BY entry, digest LIMIT $2`, s.lease.entry)(yield)
 	}
 }
 

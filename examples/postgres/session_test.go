@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/cohortkit/cohortkit/cohort/ledger"
@@ -127,7 +128,7 @@ func TestOneConnection(t *testing.T) {
 	t.Parallel()
 	schema := newSchema(t)
 	config := newPool(t, schema).Config()
-	config.MaxConns = 1
+	config.MaxConns, config.ConnConfig.DefaultQueryExecMode = 1, pgx.QueryExecModeCacheDescribe // which prepares no statements
 	pool, err := pgxpool.NewWithConfig(t.Context(), config)
 	if err != nil {
 		t.Fatal(err)

@@ -59,16 +59,17 @@ func (s *session) tidyDue() bool {
 	return s.stamped && s.failed == nil
 }
 
-// tidyStamps deletes the stamps up to the watermark, and of each member those that are covered by a newer one, whose intent cannot be
-// refused any more.
+// tidyStamps deletes the stamps up to the watermark, and of each member those that are covered by a newer one, whose intent cannot be refused any
+// more. These are two conditions of two deletions: joined by OR they would have the database look through all stamps for each of them.
 const tidyStamps = fence + `,
-covered AS (
-	DELETE FROM cohortkit_stamp AS s USING fence, cohortkit_entry AS e
-	WHERE s.entry = fence.entry AND e.entry = fence.entry AND (s.at <= e.watermark OR EXISTS (
+passed AS (
+	DELETE FROM cohortkit_stamp AS s USING fence, cohortkit_entry AS e WHERE s.entry = fence.entry AND e.entry = fence.entry AND s.at <= e.watermark
+), covered AS (
+	DELETE FROM cohortkit_stamp AS s USING fence WHERE s.entry = fence.entry AND EXISTS (
 		SELECT FROM cohortkit_stamp AS n WHERE n.entry = s.entry AND n.member = s.member
 			AND (n.at, n.leave, n.sure, n.epoch, n.intent) > (s.at, s.leave, s.sure, s.epoch, s.intent)
 			AND NOT (n.epoch = $2 AND n.intent = ANY($6::bigint[]))
-	))
+	)
 )
 SELECT FROM fence`
 

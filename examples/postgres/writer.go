@@ -5,6 +5,9 @@ import (
 	"errors"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
 	"github.com/cohortkit/cohortkit/cohort/ledger"
 )
 
@@ -15,11 +18,16 @@ const (
 )
 
 // writeBatch writes a batch in one statement: one round trip and one commit for whatever was recorded while the one before was on its way.
+//
+// The members that change are looked up one by one. As a join the same would be a scan of the whole table as long as its statistics are missing, which
+// is so in the first minutes of a large cohort. That a row keeps its ctid in between is sure, since nobody else may change it.
 const writeBatch = fence + `,
 out AS (
-	DELETE FROM cohortkit_member AS m USING fence WHERE m.entry = fence.entry AND m.digest = ANY($6::uuid[])
+	DELETE FROM cohortkit_member WHERE ctid = ANY(ARRAY(
+		SELECT (SELECT ctid FROM cohortkit_member AS m WHERE m.entry = fence.entry AND m.digest = c.digest) FROM fence, unnest($6::uuid[]) AS c (digest)))
 ), acknowledged AS (
-	UPDATE cohortkit_member AS m SET state = 1 FROM fence WHERE m.entry = fence.entry AND m.digest = ANY($7::uuid[])
+	UPDATE cohortkit_member SET state = 1 WHERE ctid = ANY(ARRAY(
+		SELECT (SELECT ctid FROM cohortkit_member AS m WHERE m.entry = fence.entry AND m.digest = c.digest) FROM fence, unnest($7::uuid[]) AS c (digest)))
 ), begun AS (
 	INSERT INTO cohortkit_member AS m (entry, digest, id, state)
 	SELECT fence.entry, c.digest, c.id, 2 FROM fence, unnest($8::uuid[], $9::bytea[]) AS c (digest, id)
@@ -167,13 +175,28 @@ func (s *session) write(b *batch, patience time.Duration) error {
 	return err
 }
 
+// planned has the statement behind it, in one transaction and one round trip, planned each time: a plan that was prepared while a table was small, and
+// kept while it grew, reads all of it for every request. Compiling the plan would take longer than to run it.
+const planned = "SELECT set_config('plan_cache_mode', 'force_custom_plan', true), set_config('jit', 'off', true)"
+
 // fenced runs a statement that begins with fence, and that returns or inserts a row for the one of it.
 func (s *session) fenced(ctx context.Context, watermark int64, statement string, args ...any) error {
 	s.mu.Lock()
 	generation := s.header.Generation
 	s.mu.Unlock()
-	args = append([]any{s.lease.entry, s.lease.epoch, s.ledger.lease.Seconds(), int64(generation), watermark}, args...)
-	tag, err := s.ledger.pool.Exec(ctx, statement, args...)
+	var b pgx.Batch
+	b.Queue(planned)
+	b.Queue(statement, append([]any{s.lease.entry, s.lease.epoch, s.ledger.lease.Seconds(), int64(generation), watermark}, args...)...)
+	results := s.ledger.pool.SendBatch(ctx, &b)
+	_, err := results.Exec()
+	var tag pgconn.CommandTag
+	if err == nil {
+		tag, err = results.Exec()
+	}
+	// The end of the transaction is answered last.
+	if closed := results.Close(); err == nil {
+		err = closed
+	}
 	switch {
 	case err != nil:
 		return failure("write", err)
