@@ -9,7 +9,10 @@ import (
 	"github.com/cohortkit/cohortkit/cohort/ledger/ledgertest"
 )
 
-var histories = flag.Int("histories", ledger.DefaultHistories, "how many random histories TestRandomHistories plays against each ledger")
+var (
+	histories = flag.Int("histories", ledger.DefaultHistories, "how many random histories TestRandomHistories plays against each ledger")
+	seed      = flag.Uint64("seed", 0, "seed of TestRandomHistories; 0 for one by chance")
+)
 
 // ledgers are those that keep the contract.
 func ledgers() map[string]func(testing.TB) ledgertest.Store {
@@ -47,10 +50,14 @@ func TestContract(t *testing.T) {
 // TestRandomHistories plays random histories against every ledger.
 func TestRandomHistories(t *testing.T) {
 	t.Parallel()
+	first := *seed
+	if first == 0 {
+		first = rand.Uint64()
+	}
 	for name, fresh := range ledgers() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			ledgertest.Histories(t, fresh, rand.Uint64(), *histories)
+			ledgertest.Histories(t, fresh, first, *histories)
 		})
 	}
 }

@@ -35,6 +35,11 @@
 // [Memory] keeps everything in memory, for tests and for programs that rebuild their cohorts at every start. [Dir] keeps
 // it in files and survives a killed process, a power failure, a full disk and a torn write; see [OpenDir].
 //
+// # Another backend
+//
+// Who keeps entries elsewhere, in a database for instance, implements [Ledger] and [Session], and [Timekeeper] for streams. Package ledgertest, beside this one,
+// has the promises that are made here as a test for it.
+//
 // # Why partitions
 //
 // A list of the wanted comes in any order and may be longer than memory. Two structures compare it with the members in little memory:

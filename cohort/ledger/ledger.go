@@ -32,8 +32,8 @@ type Session interface {
 	// [*InvalidError] of [Header.Validate], after which the session goes on.
 	SetHeader(ctx context.Context, h Header) error
 	// Compare ranges once over the wanted members and returns what has to change for the cohort to have them and nobody else. It
-	// records nothing. An error of the source ends it and is returned as it is. The Difference is good until the next call of
-	// Compare, Members or Purge, and until the session is closed.
+	// records nothing. An error of the source ends it and is returned as it is. So does a context that is done, even if the source ended with it: what
+	// it did not yield is not unwanted. The Difference is good until the next call of Compare, Members or Purge, and until the session is closed.
 	Compare(ctx context.Context, wanted iter.Seq2[Wanted, error]) (*Difference, error)
 	// Begin records that these members are about to be removed and added. It is durable when Begin returns without error: only then may the
 	// request leave. The state of each Member is the one before, as the Difference told it, or Unknown where nobody asked. No member
@@ -94,7 +94,8 @@ type Part struct {
 	Members iter.Seq2[Member, error]
 }
 
-// Member is an identifier and what is known of it.
+// Member is an identifier and what is known of it. A ledger keeps identifiers byte for byte and tells them apart so, whatever their length, and also
+// those that [identity.ID.Validate] would refuse: its rules may change, and what was stored before has to stay readable.
 type Member struct {
 	ID    identity.ID
 	State State

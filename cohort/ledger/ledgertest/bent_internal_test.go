@@ -3,12 +3,8 @@ package ledgertest
 import (
 	"context"
 	"errors"
-	"fmt"
 	"iter"
-	"runtime"
-	"slices"
 	"sync"
-	"testing"
 
 	"github.com/cohortkit/cohortkit/cohort/ledger"
 )
@@ -35,6 +31,18 @@ func (b *bent) Open(ctx context.Context, k ledger.Key) (ledger.Session, error) {
 func (b *bent) Entries(ctx context.Context) iter.Seq2[ledger.Entry, error]     { return b.entries(ctx) }
 
 func (b *bent) openWell(ctx context.Context, k ledger.Key) (ledger.Session, error) {
+	s, err := b.take(ctx, k)
+	if err != nil {
+		return nil, err
+	}
+	b.opened(s)
+	return s, nil
+}
+
+// take opens an entry and notes who has it, at once.
+func (b *bent) take(ctx context.Context, k ledger.Key) (*bentSession, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	inner, err := b.memory.Open(ctx, k)
 	if err != nil {
 		return nil, err
@@ -43,12 +51,8 @@ func (b *bent) openWell(ctx context.Context, k ledger.Key) (ledger.Session, erro
 	if !ok {
 		return nil, errors.New("a session in memory is no Timekeeper")
 	}
-	s := newBentSession(kept)
-	b.mu.Lock()
-	b.holders[k] = s
-	b.mu.Unlock()
-	b.opened(s)
-	return s, nil
+	b.holders[k] = newBentSession(kept)
+	return b.holders[k], nil
 }
 
 func (b *bent) holder(k ledger.Key) *bentSession {
@@ -153,75 +157,4 @@ func (s *bentSession) Begin(ctx context.Context, removals, adds []ledger.Member)
 
 func (s *bentSession) BeginStamped(ctx context.Context, removals, adds []ledger.Member, stamps []ledger.Stamp, watermark int64) (ledger.Intent, error) {
 	return s.beginStamped(ctx, removals, adds, stamps, watermark)
-}
-
-// recorder is a test that only listens. What a case does with it happens in a goroutine of its own, which FailNow ends.
-type recorder struct {
-	testing.TB // for what is the same in every test
-
-	mu       sync.Mutex
-	failed   bool
-	texts    []string
-	logs     []string
-	cleanups []func()
-}
-
-// listen runs f with a test that only listens, and returns it when all is over.
-func listen(tb testing.TB, f func(*recorder)) *recorder {
-	tb.Helper()
-	r := &recorder{TB: tb}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		defer func() {
-			for _, f := range slices.Backward(r.cleanups) {
-				f()
-			}
-		}()
-		f(r)
-	}()
-	<-done
-	return r
-}
-
-func (r *recorder) Helper() {}
-
-func (r *recorder) note(list *[]string, text string, failed bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	*list = append(*list, text)
-	r.failed = r.failed || failed
-}
-
-func (r *recorder) Log(args ...any) { r.note(&r.logs, fmt.Sprintln(args...), false) }
-func (r *recorder) Logf(format string, args ...any) {
-	r.note(&r.logs, fmt.Sprintf(format, args...), false)
-}
-func (r *recorder) Error(args ...any) { r.note(&r.texts, fmt.Sprintln(args...), true) }
-func (r *recorder) Errorf(format string, args ...any) {
-	r.note(&r.texts, fmt.Sprintf(format, args...), true)
-}
-
-func (r *recorder) FailNow() { runtime.Goexit() }
-
-func (r *recorder) Fatal(args ...any) {
-	r.Error(args...)
-	r.FailNow()
-}
-
-func (r *recorder) Fatalf(format string, args ...any) {
-	r.Errorf(format, args...)
-	r.FailNow()
-}
-
-func (r *recorder) Failed() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.failed
-}
-
-func (r *recorder) Cleanup(f func()) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.cleanups = append(r.cleanups, f)
 }

@@ -139,13 +139,16 @@ func entryLines(entries []ledger.Entry) []string {
 	return lines
 }
 
-// stampLines shows stamps in the order of their members.
-func stampLines(watermark int64, stamps []ledger.Stamp) []string {
-	sorted := slices.SortedFunc(slices.Values(stamps), func(a, b ledger.Stamp) int {
+// sortStamps puts stamps in the order of their members.
+func sortStamps(stamps []ledger.Stamp) {
+	slices.SortFunc(stamps, func(a, b ledger.Stamp) int {
 		return cmp.Or(slices.Compare(a.Member[:], b.Member[:]), cmp.Compare(a.At, b.At))
 	})
+}
+
+func stampLines(watermark int64, stamps []ledger.Stamp) []string {
 	lines := []string{fmt.Sprint("watermark ", watermark)}
-	for _, s := range sorted {
+	for _, s := range stamps {
 		lines = append(lines, fmt.Sprintf("member %x at %d, leave %t, sure %t", s.Member, s.At, s.Leave, s.Sure))
 	}
 	return lines

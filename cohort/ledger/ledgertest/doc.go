@@ -31,7 +31,9 @@
 //   - Compare ranges once over its source, however long it is, keeps nothing that the source may overwrite, and takes neither a source that breaks nor a
 //     context that ends for the end of the list.
 //   - The parts of a Difference tell what was when Compare returned, while Begin and Settle are called by many goroutines.
-//   - A session that has lost its lease answers [ledger.ErrLeaseLost] and changes nothing, least of all the lease of its successor.
+//   - Of many who open an entry at once, one gets a session and the others a [*ledger.HeldError].
+//   - A session that has lost its lease answers [ledger.ErrLeaseLost] and changes nothing, least of all the lease of its successor. Where Settle is
+//     recorded later than it returns, Close tells of what was lost.
 //
 // # What it cannot see
 //

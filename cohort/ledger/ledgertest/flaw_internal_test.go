@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cohortkit/cohortkit/cohort/ledger"
@@ -158,6 +159,16 @@ func flaws() []flaw {
 				return s, err
 			}
 		}},
+		{"looks whether the entry is held, and then takes it", "one writer of many who come at once", func(b *bent) {
+			var refused atomic.Int32
+			b.open = func(ctx context.Context, k ledger.Key) (ledger.Session, error) {
+				s, err := b.openWell(ctx, k)
+				if _, held := errors.AsType[*ledger.HeldError](err); held && refused.Add(1)%5 == 0 {
+					return b.holder(k), nil
+				}
+				return s, err
+			}
+		}},
 		{"does not close", "one writer", each(func(s session) { s.close = func() error { return nil } })},
 		{"takes any key", "a bad key", func(b *bent) {
 			b.open = func(ctx context.Context, k ledger.Key) (ledger.Session, error) {
@@ -297,9 +308,10 @@ func flaws() []flaw {
 				queue = append(queue, n)
 				return n, err
 			}
-			s.settle = func(_ ledger.Intent, o ledger.Outcome) error {
-				n := queue[0]
-				queue = queue[1:]
+			s.settle = func(n ledger.Intent, o ledger.Outcome) error {
+				if len(queue) > 0 { // an intent with stamps is not in it
+					n, queue = queue[0], queue[1:]
+				}
 				return settle(n, o)
 			}
 		})},

@@ -2,8 +2,8 @@ package ledgertest
 
 import (
 	"fmt"
+	"hash/fnv"
 	"iter"
-	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -15,8 +15,8 @@ import (
 )
 
 // Histories plays n random histories, each of an entry of its own in one store: sessions begin intents, settle them, compare while others
-// record, set headers, close and open again. After each step everything that can be seen is compared with a plain map. A history takes some
-// thirty steps, and goes on until it has done everything at least once; the log says how much all of them did.
+// record, set headers, close and open again, and keep times, tidy and purge where they can. After each step everything that can be seen is compared
+// with a plain map. A history takes some thirty steps, and goes on until it has done everything at least once; the log says how much all of them did.
 //
 // Histories of one seed are the same. Give rand.Uint64() for others each time: a failure names the seed, the number of the history and its steps, and
 // is the last. With fewer than one history the test fails, for it would show nothing.
@@ -33,7 +33,7 @@ func Histories(tb testing.TB, fresh func(tb testing.TB) Store, seed uint64, n in
 		h := &history{
 			trial: t, name: fmt.Sprintf("seed %d, history %d", seed, number),
 			key: key(fmt.Sprint("history ", number)), random: rand.New(rand.NewPCG(seed, number)),
-			states: map[identity.ID]ledger.State{}, intents: map[ledger.Intent]intent{},
+			states: map[identity.ID]ledger.State{}, intents: map[ledger.Intent]intent{}, events: map[[16]byte][]*event{},
 		}
 		if h.play(short); t.Failed() {
 			return
@@ -48,6 +48,7 @@ type counts struct {
 	Begun, Settled, Compared, Reopened, Headers int
 	Meanwhile                                   int // recorded while a part was read
 	Twins                                       int // repeated for another identifier of the person
+	Stamped, Tidied                             int // of a Timekeeper
 }
 
 func (c *counts) add(o counts) {
@@ -58,11 +59,8 @@ func (c *counts) add(o counts) {
 	c.Headers += o.Headers
 	c.Meanwhile += o.Meanwhile
 	c.Twins += o.Twins
-}
-
-// each reports whether everything was done.
-func (c *counts) each() bool {
-	return min(c.Begun, c.Settled, c.Compared, c.Reopened, c.Headers, c.Meanwhile, c.Twins) > 0
+	c.Stamped += o.Stamped
+	c.Tidied += o.Tidied
 }
 
 // history is one run and the model of what its entry must say.
@@ -81,9 +79,23 @@ type history struct {
 	intents map[ledger.Intent]intent // that are open
 	header  ledger.Header
 	wrote   bool // in this session
+
+	keeps     bool // the session is a Timekeeper
+	watermark int64
+	events    map[[16]byte][]*event
 }
 
-type intent struct{ removals, adds []ledger.Member }
+// intent is what a history began.
+type intent struct {
+	removals, adds []ledger.Member
+	events         []*event
+}
+
+// event is a stamp and what became of its intent, which is Lost until it is settled.
+type event struct {
+	stamp   ledger.Stamp
+	outcome ledger.Outcome
+}
 
 // maxSteps is when a history that has not done everything is given up.
 const maxSteps = 2000
@@ -103,11 +115,12 @@ func (h *history) play(ids []identity.ID) {
 		}
 	}
 	h.session = h.open(h.key)
-	for step, steps := 0, 20+h.random.IntN(20); step < steps || !h.count.each(); step++ {
+	_, h.keeps = h.session.(ledger.Timekeeper)
+	for step, steps := 0, 20+h.random.IntN(20); step < steps || !h.didAll(); step++ {
 		if step == maxSteps {
 			h.Fatalf("ledgertest: a history did not do everything in %d steps: %+v", step, h.count)
 		}
-		switch n := h.random.IntN(20); {
+		switch n := h.random.IntN(22); {
 		case n < 6:
 			h.begin()
 		case n < 10:
@@ -116,6 +129,8 @@ func (h *history) play(ids []identity.ID) {
 			h.compare()
 		case n < 18:
 			h.setHeader()
+		case n < 20:
+			h.rewrite()
 		default:
 			h.reopen()
 		}
@@ -127,6 +142,11 @@ func (h *history) play(ids []identity.ID) {
 	h.reopen()
 	h.check()
 	h.shut(h.session)
+}
+
+func (h *history) didAll() bool {
+	c := h.count
+	return min(c.Begun, c.Settled, c.Compared, c.Reopened, c.Headers, c.Meanwhile, c.Twins) > 0 && (!h.keeps || min(c.Stamped, c.Tidied) > 0)
 }
 
 func (h *history) stepf(format string, args ...any) {
@@ -178,10 +198,15 @@ func (h *history) begin() {
 	if len(i.removals)+len(i.adds) == 0 {
 		return
 	}
-	h.stepf("begin %d removals, %d adds", len(i.removals), len(i.adds))
 	// The slices are the caller's again when Begin returns.
 	removals, adds := slices.Clone(i.removals), slices.Clone(i.adds)
-	n := h.trial.begin(h.session, removals, adds)
+	var n ledger.Intent
+	if h.keeps && h.random.IntN(2) == 0 {
+		n = h.beginStamped(&i, removals, adds)
+	} else {
+		h.stepf("begin %d removals, %d adds", len(removals), len(adds))
+		n = h.trial.begin(h.session, removals, adds)
+	}
 	clear(removals)
 	clear(adds)
 	if _, twice := h.intents[n]; twice {
@@ -193,6 +218,85 @@ func (h *history) begin() {
 	}
 	h.record()
 	h.count.Begun++
+}
+
+// beginStamped begins with a stamp for each member, at a time around the watermark.
+func (h *history) beginStamped(i *intent, removals, adds []ledger.Member) ledger.Intent {
+	var stamps []ledger.Stamp
+	draw := func(list []ledger.Member, leave bool) {
+		for _, m := range list {
+			hash := fnv.New128a()
+			_, _ = hash.Write([]byte(m.ID.Encode())) // never fails
+			stamps = append(stamps, ledger.Stamp{
+				Member: [16]byte(hash.Sum(nil)), At: h.watermark + h.random.Int64N(20) - 4, Leave: leave, Sure: h.random.IntN(2) == 0,
+			})
+		}
+	}
+	draw(removals, true)
+	draw(adds, false)
+	for _, s := range stamps {
+		e := &event{stamp: s}
+		i.events = append(i.events, e)
+		h.events[s.Member] = append(h.events[s.Member], e)
+	}
+	watermark := h.watermark + h.random.Int64N(20) - 15
+	h.watermark = max(h.watermark, watermark)
+	h.stepf("begin %d removals, %d adds with stamps above %d", len(removals), len(adds), watermark)
+	n, err := h.keeper(h.session).BeginStamped(h.Context(), removals, adds, stamps, watermark)
+	if err != nil {
+		h.Fatalf("Timekeeper.BeginStamped of %d removals and %d additions: %v", len(removals), len(adds), err)
+	}
+	clear(stamps)
+	h.count.Stamped++
+	return n
+}
+
+// checkStamps works out from all events what a Timekeeper must say.
+func (h *history) checkStamps() {
+	h.Helper()
+	if !h.keeps {
+		return
+	}
+	var want []ledger.Stamp
+	for _, events := range h.events {
+		var newest *ledger.Stamp
+		for _, e := range events {
+			if e.outcome == ledger.Refused || e.stamp.At <= h.watermark {
+				continue
+			}
+			s := e.stamp
+			s.Sure = e.outcome == ledger.Accepted
+			if newest == nil || s.Compare(*newest) > 0 {
+				newest = &s
+			} else if s.Compare(*newest) == 0 {
+				newest.Sure = newest.Sure || s.Sure
+			}
+		}
+		if newest != nil {
+			want = append(want, *newest)
+		}
+	}
+	h.wantStamps("Timekeeper.Stamps", h.session, h.watermark, want...)
+}
+
+// rewrite has the storage written anew. Purge may be called while intents are open, Tidy may not.
+func (h *history) rewrite() {
+	if h.random.IntN(4) == 0 {
+		h.stepf("purge with %d open intents", len(h.intents))
+		h.purge(h.session)
+	}
+	if !h.keeps {
+		return
+	}
+	for len(h.intents) > 0 {
+		h.settle()
+	}
+	h.stepf("tidy")
+	if err := h.keeper(h.session).Tidy(h.Context()); err != nil {
+		h.Fatalf("Timekeeper.Tidy: %v", err)
+	}
+	h.count.Tidied++
+	h.checkStamps()
 }
 
 func (h *history) settle() {
@@ -226,6 +330,9 @@ func (h *history) settle() {
 	}
 	become(h.intents[n].removals, ledger.Out)
 	become(h.intents[n].adds, ledger.In)
+	for _, e := range h.intents[n].events {
+		e.outcome = outcome
+	}
 	delete(h.intents, n)
 	h.record()
 	h.count.Settled++
@@ -248,9 +355,11 @@ func (h *history) setHeader() {
 
 func (h *history) reopen() {
 	h.stepf("reopen with %d open intents", len(h.intents))
+	h.checkStamps()
 	h.session = h.trial.reopen(h.session, h.key)
 	h.wrote = false
 	clear(h.intents) // their members stay unknown
+	h.checkStamps()
 	h.count.Reopened++
 }
 
@@ -260,13 +369,8 @@ func (h *history) check() {
 	for id, state := range h.states {
 		want[show(id)] = state
 	}
-	// Most of the time is spent here, so lines are made only where there is something to say.
-	if got := h.members(h.session); !maps.Equal(want, got) {
-		h.wantStates("Session.Members", want, got)
-	}
-	if got := h.session.Header(); h.header != got { // two times can be equal and not the same
-		h.wantHeader("Session.Header", h.header, got)
-	}
+	h.wantMembers("Session.Members", h.session, want)
+	h.wantHeader("Session.Header", h.header, h.session.Header())
 }
 
 func (h *history) compare() {
@@ -315,9 +419,7 @@ func (h *history) compare() {
 			h.Errorf("Part.Members, while Begin and Settle are called, yields %d members, want %d", read, next.Count)
 		}
 	}
-	if got := h.readAll(d); !want.equal(got) {
-		h.wantDifference("Session.Compare", want, got)
-	}
+	h.wantDifference("Session.Compare", want, h.readAll(d))
 	h.count.Compared++
 }
 

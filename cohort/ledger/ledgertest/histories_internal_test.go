@@ -17,7 +17,7 @@ func TestHistoriesFindFlaws(t *testing.T) {
 		"forgets an intent that is not settled", "takes Refused for out", "takes Lost for Accepted", "settles removals alone when there are both",
 		"settles the oldest intent, whatever the number", "keeps the slices", "repairs identifiers that are no UTF-8", "reads a part in pages of what is recorded now",
 		"counts no duplicates", "takes an empty list for nothing to do", "does not look at the others", "keeps the others", "lets a part be read once",
-		"remembers the first difference", "counts the unknown as kept",
+		"remembers the first difference", "counts the unknown as kept", "keeps the stamps of refused intents", "keeps the stamps' slice",
 	}
 	for _, f := range flaws() {
 		at := slices.Index(find, f.name)

@@ -58,8 +58,9 @@ func lostLeaseWrites(t *trial) {
 	for first, w := range writes(t.open(key("a"))) {
 		k := key(w.name)
 		old := t.open(k)
-		t.setHeader(old, ledger.Header{Name: "before"})
 		t.fill(old, ledger.In, external("a"))
+		old = t.reopen(old, k) // what was settled is durable then
+		t.setHeader(old, ledger.Header{Name: "before"})
 		intent := t.begin(old, nil, batch(ledger.Out, external("b")))
 		next := t.takeOver(k)
 		all := writes(old)
@@ -81,13 +82,13 @@ func lostLeaseWrites(t *trial) {
 		}
 		expect := states{"e:a": ledger.In, "e:b": ledger.Unknown}
 		t.wantMembers(lostLease, next, expect)
-		t.wantHeader(lostLease, ledger.Header{Name: "before", Generation: 1}, next.Header())
+		t.wantHeader(lostLease, ledger.Header{Name: "before", Generation: 2}, next.Header())
 		t.fill(next, ledger.In, external("c"))
 		_ = old.Close()
 		t.shut(next)
 		expect["e:c"] = ledger.In
 		t.wantRecorded(lostLease, k, expect)
-		t.wantHeader(lostLease, ledger.Header{Name: "before", Generation: 2}, t.open(k).Header())
+		t.wantHeader(lostLease, ledger.Header{Name: "before", Generation: 3}, t.open(k).Header())
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 
 	"github.com/cohortkit/cohortkit/cohort/ledger"
 	"github.com/cohortkit/cohortkit/identity"
@@ -45,6 +46,56 @@ func oneWriter(t *trial) {
 	t.wantMembers("Ledger.Open that fails with a HeldError leaves the session alone", s, states{"e:u-1": ledger.In, "e:u-2": ledger.In})
 	_, err := first.Open(t.Context(), a)
 	t.wantHeld("Ledger.Open after the lease went on to another Ledger", a, err)
+}
+
+// oneOfMany has several processes come for an entry that is new, and for entries of their own.
+func oneOfMany(t *trial) {
+	const many = 8
+	var ledgers [many]ledger.Ledger
+	for i := range ledgers {
+		ledgers[i] = t.again()
+	}
+	var sessions [many]ledger.Session
+	var errs [many]error
+	come := func(k func(i int) ledger.Key) {
+		var all sync.WaitGroup
+		for i, l := range ledgers {
+			all.Go(func() { sessions[i], errs[i] = l.Open(t.Context(), k(i)) })
+		}
+		all.Wait()
+	}
+	for round := range 5 {
+		k := key(fmt.Sprint("everybody's ", round))
+		come(func(int) ledger.Key { return k })
+		in := 0
+		for i, err := range errs {
+			if err != nil {
+				t.wantHeld(fmt.Sprintf("Ledger.Open, called by %d at once", many), k, err)
+				continue
+			}
+			in++
+			t.fill(sessions[i], ledger.In, external(fmt.Sprint("u-", i)))
+		}
+		if in != 1 {
+			t.Errorf("Ledger.Open of an entry that nobody holds, called by %d at once, gave %d sessions, want 1", many, in)
+		}
+		for i, err := range errs {
+			if err == nil {
+				t.shut(sessions[i])
+			}
+		}
+		come(func(i int) ledger.Key { return key(fmt.Sprint(round, " of ", i)) })
+		for i, err := range errs {
+			if err != nil {
+				t.Fatalf("Ledger.Open of %d entries at once: %v, want a session for each", many, err)
+			}
+			t.fill(sessions[i], ledger.In, external("a"))
+			t.shut(sessions[i])
+		}
+	}
+	if got := t.entries(); len(got) != 5*(many+1) {
+		t.Errorf("Ledger.Entries yields %d entries, want the %d in which something was recorded", len(got), 5*(many+1))
+	}
 }
 
 func badKey(t *trial) {

@@ -24,6 +24,7 @@ func contract() []promises {
 	return []promises{
 		{"Ledger", nil, []promise{
 			{"one writer", oneWriter},
+			{"one writer of many who come at once", oneOfMany},
 			{"a bad key", badKey},
 			{"nothing recorded is no entry", nothingRecorded},
 			{"keys", everyKey},

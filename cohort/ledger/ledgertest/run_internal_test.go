@@ -97,6 +97,12 @@ func TestRun(t *testing.T) {
 	}
 }
 
+// TestRunLazy holds a ledger to the contract that uses the freedom which Settle leaves.
+func TestRunLazy(t *testing.T) {
+	t.Parallel()
+	Run(t, lazy)
+}
+
 // TestRunInChild runs TestRun in a process of its own, to see what a backend's author sees.
 func TestRunInChild(t *testing.T) {
 	t.Parallel()

@@ -370,46 +370,41 @@ func recordingMeanwhile(t *trial) {
 	t.wantDifference(promise+"; the next session", expect, t.compare(s, want(wanted...)...))
 }
 
-// calls are those of a session that fail when it has ended, by name.
-func calls(t *trial, intent ledger.Intent) map[string]func(ledger.Session) error {
-	return map[string]func(ledger.Session) error{
-		"Session.SetHeader": func(s ledger.Session) error { return s.SetHeader(t.Context(), ledger.Header{Name: "late"}) },
-		"Session.Begin": func(s ledger.Session) error {
+func afterClose(t *trial) {
+	s := t.open(key("a"))
+	t.fill(s, ledger.In, external("a"))
+	intent := t.begin(s, nil, batch(ledger.Out, external("b")))
+	t.shut(s)
+	calls := map[string]func() error{
+		"Session.SetHeader": func() error { return s.SetHeader(t.Context(), ledger.Header{Name: "late"}) },
+		"Session.Begin": func() error {
 			_, err := s.Begin(t.Context(), nil, batch(ledger.Out, external("late")))
 			return err
 		},
-		"Session.Settle":  func(s ledger.Session) error { return s.Settle(intent, ledger.Accepted) },
-		"Session.Compare": func(s ledger.Session) error { _, err := s.Compare(t.Context(), source()); return err },
-		"Session.Members": func(s ledger.Session) error {
+		"Session.Settle":  func() error { return s.Settle(intent, ledger.Accepted) },
+		"Session.Compare": func() error { _, err := s.Compare(t.Context(), source()); return err },
+		"Session.Members": func() error {
 			for _, err := range s.Members(t.Context()) {
 				return err
 			}
 			return nil
 		},
 	}
-}
-
-func afterClose(t *trial) {
-	s := t.open(key("a"))
-	t.fill(s, ledger.In, external("a"))
-	intent := t.begin(s, nil, batch(ledger.Out, external("b")))
-	t.shut(s)
-	calls := calls(t, intent)
 	if p, ok := s.(ledger.Purger); ok {
-		calls["Purger.Purge"] = func(ledger.Session) error { return p.Purge(t.Context()) }
+		calls["Purger.Purge"] = func() error { return p.Purge(t.Context()) }
 	}
 	if k, ok := s.(ledger.Timekeeper); ok {
-		calls["Timekeeper.BeginStamped"] = func(ledger.Session) error {
+		calls["Timekeeper.BeginStamped"] = func() error {
 			_, err := k.BeginStamped(t.Context(), nil, batch(ledger.Out, external("late")), []ledger.Stamp{stampOf('l', 1)}, 0)
 			return err
 		}
-		calls["Timekeeper.Stamps"] = func(ledger.Session) error { _, _, err := k.Stamps(t.Context()); return err }
-		calls["Timekeeper.Tidy"] = func(ledger.Session) error { return k.Tidy(t.Context()) }
+		calls["Timekeeper.Stamps"] = func() error { _, _, err := k.Stamps(t.Context()); return err }
+		calls["Timekeeper.Tidy"] = func() error { return k.Tidy(t.Context()) }
 	}
 	refused := func(when string) {
 		t.Helper()
 		for name, call := range calls {
-			if err := call(s); !errors.Is(err, ledger.ErrClosed) {
+			if err := call(); !errors.Is(err, ledger.ErrClosed) {
 				t.Errorf("%s of a session that was closed%s: error %v, want ledger.ErrClosed", name, when, err)
 			}
 		}

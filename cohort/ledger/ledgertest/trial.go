@@ -3,6 +3,7 @@ package ledgertest
 import (
 	"errors"
 	"iter"
+	"maps"
 	"testing"
 
 	"github.com/cohortkit/cohortkit/cohort/ledger"
@@ -185,17 +186,23 @@ func (t *trial) wantRecorded(promise string, k ledger.Key, want states) {
 
 func (t *trial) wantStates(promise string, want, got states) {
 	t.Helper()
-	t.same(promise+": members", want.lines(""), got.lines(""))
+	if !maps.Equal(want, got) { // lines are dear
+		t.same(promise+": members", want.lines(""), got.lines(""))
+	}
 }
 
 func (t *trial) wantDifference(promise string, want, got difference) {
 	t.Helper()
-	t.same(promise+": difference", want.lines(), got.lines())
+	if !want.equal(got) {
+		t.same(promise+": difference", want.lines(), got.lines())
+	}
 }
 
 func (t *trial) wantHeader(promise string, want, got ledger.Header) {
 	t.Helper()
-	t.same(promise+": header", headerLines(&want), headerLines(&got))
+	if want != got { // and even then two times can be equal and not the same
+		t.same(promise+": header", headerLines(&want), headerLines(&got))
+	}
 }
 
 func (t *trial) wantEntries(promise string, want, got []ledger.Entry) {
