@@ -157,6 +157,42 @@ func TestExpired(t *testing.T) {
 	}
 }
 
+// TestLostWrites has a lost session come with every kind of write at once.
+func TestLostWrites(t *testing.T) {
+	t.Parallel()
+	pool := migrated(t)
+	l := newLedger(t, pool)
+	old, k := keeper(t, l)
+	fill(t, old, "leaves", "stays")
+	leaving, err := old.Begin(t.Context(), people(ledger.In, "leaves"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	staying, err := old.Begin(t.Context(), people(ledger.In, "stays"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := expire(t.Context(), pool, key("a")); err != nil {
+		t.Fatal(err)
+	}
+	next, nextKeeper := keeper(t, l)
+	settle(t, old, leaving, ledger.Accepted)
+	settle(t, old, staying, ledger.Refused)
+	if _, err := k.BeginStamped(t.Context(), nil, people(ledger.Out, "comes"), []ledger.Stamp{stamp(1, 5)}, 3); !errors.Is(err, ledger.ErrLeaseLost) {
+		t.Errorf("BeginStamped = %v, want ErrLeaseLost", err)
+	}
+	if err := old.Close(); !errors.Is(err, ledger.ErrLeaseLost) {
+		t.Errorf("Close = %v, want ErrLeaseLost: what was settled is not recorded", err)
+	}
+	if diff := cmp.Diff(map[string]ledger.State{"leaves": ledger.Unknown, "stays": ledger.Unknown}, states(t, next)); diff != "" {
+		t.Errorf("members (-want +got):\n%s", diff)
+	}
+	wantStamps(t, nextKeeper)
+	if watermark, _, err := nextKeeper.Stamps(t.Context()); err != nil || watermark != 0 {
+		t.Errorf("watermark %d, %v, want 0", watermark, err)
+	}
+}
+
 // TestWriteWhileTakenOver has a write of the old session meet the takeover in the middle: whoever comes second waits for the first and then finds the truth.
 func TestWriteWhileTakenOver(t *testing.T) {
 	t.Parallel()
