@@ -1,5 +1,5 @@
 // Package postgres keeps the ledger of package cohort in PostgreSQL, for a service that runs on several machines. Where one machine does the exports,
-// [ledger.OpenDir] needs no database and is ten times as fast.
+// [ledger.OpenDir] needs no database and is more than ten times as fast.
 //
 // It is an example to copy and to change: a backend that a service can rely on, and a model of how to write another one.
 //
