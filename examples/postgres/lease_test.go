@@ -1,0 +1,218 @@
+//go:build postgres
+
+package postgres_test
+
+import (
+	"errors"
+	"os"
+	"regexp"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/cohortkit/cohortkit/cohort/ledger"
+	"github.com/cohortkit/cohortkit/examples/postgres"
+)
+
+func TestHolder(t *testing.T) {
+	t.Parallel()
+	schema := newSchema(t)
+	first, second := newPool(t, schema), newPool(t, schema)
+	if err := postgres.Migrate(t.Context(), first); err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, newLedger(t, first), key("a"))
+	_, err := newLedger(t, second).Open(t.Context(), key("a"))
+	held, ok := errors.AsType[*ledger.HeldError](err)
+	if !ok {
+		t.Fatalf("Open of an entry that is held = %v", err)
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	form := regexp.MustCompile(`^process ` + strconv.Itoa(os.Getpid()) + ` on host ` + regexp.QuoteMeta(host) + ` since (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)$`)
+	if held.Key != key("a") || !form.MatchString(held.Holder) {
+		t.Errorf("held by %q", held.Holder)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	open(t, newLedger(t, second), key("a")) // at once
+}
+
+// TestManyOpen has many try for one entry at once.
+func TestManyOpen(t *testing.T) {
+	t.Parallel()
+	pool := migrated(t)
+	l := newLedger(t, pool)
+	const tries = 24
+	var group sync.WaitGroup
+	sessions, errs := make([]ledger.Session, tries), make([]error, tries)
+	for i := range tries {
+		group.Go(func() { sessions[i], errs[i] = l.Open(t.Context(), key("a")) })
+	}
+	group.Wait()
+	opened := 0
+	for i, s := range sessions {
+		if s != nil {
+			opened++
+			s.Close()
+		} else if _, held := errors.AsType[*ledger.HeldError](errs[i]); !held {
+			t.Errorf("Open = %v, want a HeldError", errs[i])
+		}
+	}
+	if opened != 1 {
+		t.Errorf("%d sessions were opened, want 1", opened)
+	}
+}
+
+// TestHeartbeat has a session that does nothing renew its lease, and one that cannot reach the database lose it.
+func TestHeartbeat(t *testing.T) {
+	t.Parallel()
+	schema := newSchema(t)
+	pool, watch := newPool(t, schema), newPool(t, schema)
+	if err := postgres.Migrate(t.Context(), pool); err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, newLedger(t, pool, postgres.WithLease(time.Second)), key("a"))
+	await(t, watch, "SELECT expires > since + interval '1.3 seconds' FROM cohortkit_entry")
+	var taken []*pgxpool.Conn
+	for range pool.Config().MaxConns {
+		conn, err := pool.Acquire(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		taken = append(taken, conn)
+	}
+	await(t, watch, "SELECT clock_timestamp() > expires FROM cohortkit_entry")
+	fill(t, open(t, newLedger(t, watch), key("a")), "u-1")
+	for _, conn := range taken {
+		conn.Release()
+	}
+	if _, err := s.Begin(t.Context(), nil, people(ledger.Out, "u-2")); !errors.Is(err, ledger.ErrLeaseLost) {
+		t.Errorf("Begin = %v, want ErrLeaseLost", err)
+	}
+}
+
+// TestEpochs has the epoch go up whenever the lease changes hands, also to nobody, so that a late write of whoever had it is refused.
+func TestEpochs(t *testing.T) {
+	t.Parallel()
+	pool := migrated(t)
+	l := newLedger(t, pool)
+	last := int64(0)
+	higher := func(when string) {
+		t.Helper()
+		var epoch int64
+		if err := pool.QueryRow(t.Context(), "SELECT epoch FROM cohortkit_entry").Scan(&epoch); err != nil {
+			t.Fatal(err)
+		}
+		if epoch <= last {
+			t.Errorf("epoch %d %s, want more than %d", epoch, when, last)
+		}
+		last = epoch
+	}
+	s := open(t, l, key("a"))
+	higher("of a session")
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	higher("of nobody")
+	// A standby takes over that knows an older one.
+	if _, err := pool.Exec(t.Context(), "UPDATE cohortkit_entry SET epoch = 1"); err != nil {
+		t.Fatal(err)
+	}
+	open(t, l, key("a"))
+	higher("after a failover")
+	if err := expire(t.Context(), pool, key("a")); err != nil {
+		t.Fatal(err)
+	}
+	open(t, l, key("a"))
+	higher("of who takes over")
+}
+
+// TestExpired has a session outlive its lease: as long as nobody has taken over, it goes on.
+func TestExpired(t *testing.T) {
+	t.Parallel()
+	pool := migrated(t)
+	l := newLedger(t, pool)
+	s := open(t, l, key("a"))
+	fill(t, s, "u-1")
+	if err := expire(t.Context(), pool, key("a")); err != nil {
+		t.Fatal(err)
+	}
+	fill(t, s, "u-2") // renews it
+	if _, err := l.Open(t.Context(), key("a")); err == nil {
+		t.Error("a lease that was renewed could be taken over")
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[string]ledger.State{"u-1": ledger.In, "u-2": ledger.In}, states(t, open(t, l, key("a")))); diff != "" {
+		t.Errorf("members (-want +got):\n%s", diff)
+	}
+}
+
+// TestLostWrites has a lost session come with every kind of write at once.
+func TestLostWrites(t *testing.T) {
+	t.Parallel()
+	pool := migrated(t)
+	l := newLedger(t, pool)
+	old, k := keeper(t, l)
+	fill(t, old, "leaves", "stays")
+	leaving, err := old.Begin(t.Context(), people(ledger.In, "leaves"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	staying, err := old.Begin(t.Context(), people(ledger.In, "stays"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := expire(t.Context(), pool, key("a")); err != nil {
+		t.Fatal(err)
+	}
+	next, nextKeeper := keeper(t, l)
+	settle(t, old, leaving, ledger.Accepted)
+	settle(t, old, staying, ledger.Refused)
+	if _, err := k.BeginStamped(t.Context(), nil, people(ledger.Out, "comes"), []ledger.Stamp{stamp(1, 5)}, 3); !errors.Is(err, ledger.ErrLeaseLost) {
+		t.Errorf("BeginStamped = %v, want ErrLeaseLost", err)
+	}
+	if err := old.Close(); !errors.Is(err, ledger.ErrLeaseLost) {
+		t.Errorf("Close = %v, want ErrLeaseLost: what was settled is not recorded", err)
+	}
+	if diff := cmp.Diff(map[string]ledger.State{"leaves": ledger.Unknown, "stays": ledger.Unknown}, states(t, next)); diff != "" {
+		t.Errorf("members (-want +got):\n%s", diff)
+	}
+	wantStamps(t, nextKeeper)
+	if watermark, _, err := nextKeeper.Stamps(t.Context()); err != nil || watermark != 0 {
+		t.Errorf("watermark %d, %v, want 0", watermark, err)
+	}
+}
+
+// TestWriteWhileTakenOver has a write of the old session meet the takeover in the middle: whoever comes second waits for the first and then finds the truth.
+func TestWriteWhileTakenOver(t *testing.T) {
+	t.Parallel()
+	pool := migrated(t)
+	l := newLedger(t, pool)
+	old := open(t, l, key("a"))
+	fill(t, old, "u-1")
+	commit := lockEntries(t, pool, "UPDATE cohortkit_entry SET epoch = epoch + 1") // as somebody who takes over
+	late := make(chan error, 1)
+	go func() {
+		_, err := old.Begin(t.Context(), nil, people(ledger.Out, "u-2"))
+		late <- err
+	}()
+	await(t, pool, blocked)
+	commit()
+	if err := <-late; !errors.Is(err, ledger.ErrLeaseLost) {
+		t.Errorf("Begin = %v, want ErrLeaseLost", err)
+	}
+	var members int
+	if err := pool.QueryRow(t.Context(), "SELECT count(*) FROM cohortkit_member").Scan(&members); err != nil || members != 1 {
+		t.Errorf("%d members, want 1; %v", members, err)
+	}
+}
