@@ -34,7 +34,7 @@ const (
 	fates // how many there are
 )
 
-const firstRing = 1 << 8
+const firstRing = 1 << 4
 
 func newBacklog() backlog { return backlog{ring: make([]entry, firstRing), head: 1, next: 1, tail: 1} }
 
