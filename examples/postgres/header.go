@@ -3,7 +3,6 @@ package postgres
 import (
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
 
@@ -65,20 +64,12 @@ func timeOf(seconds *int64, nanoseconds *int32) time.Time {
 
 // validate returns nil or an [*ledger.InvalidError] for a header that cannot be stored.
 func validate(h *ledger.Header) error {
+	if err := h.Validate(); err != nil {
+		return err
+	}
 	for _, f := range [...]struct{ name, value string }{{"header name", h.Name}, {"header former name", h.FormerName}, {"header rules", h.Rules}} {
-		if !utf8.ValidString(f.value) {
-			return &ledger.InvalidError{Field: f.name, Problem: "is not valid UTF-8", Next: "convert it to UTF-8 before handing it over"}
-		}
 		if strings.ContainsRune(f.value, 0) {
 			return &ledger.InvalidError{Field: f.name, Problem: "holds a zero byte, which PostgreSQL cannot store", Next: "strip it where the value is read"}
-		}
-	}
-	for _, f := range [...]struct {
-		name string
-		at   time.Time
-	}{{"header created-at", h.CreatedAt}, {"header named-at", h.NamedAt}} {
-		if year := f.at.Year(); year < 0 || year > 9999 {
-			return &ledger.InvalidError{Field: f.name, Problem: "has a year of more than four digits", Next: "check the unit of the timestamp that it was made from"}
 		}
 	}
 	return nil
