@@ -33,7 +33,7 @@ func (e *HeldError) Error() string {
 
 // DamagedError means that a file of a ledger is not what was written, so that no difference can be trusted.
 type DamagedError struct {
-	File    string // the file's path
+	File    string // the file's path, or what a backend has in its place, such as a table
 	Problem string // what is wrong with it, as the tail of a sentence
 }
 

@@ -22,8 +22,9 @@ type Ledger interface {
 // Session is the right to change one entry, from [Ledger.Open] to Close. Begin and Settle may be called by many goroutines at once,
 // also while somebody ranges over a part of a Difference; everything else is for one goroutine at a time.
 //
-// After an error of Begin, Settle or SetHeader the session records nothing more and answers with that error; open a new one.
-// A backend whose leases can be lost answers [ErrLeaseLost] then. An interface with more than these methods is an optional one, as
+// After an error of Begin, Settle or SetHeader the session records nothing more and answers with that error; open a new one. Only an
+// [*InvalidError] and the end of a call's context do not end it: the intent of such a Begin counts as refused, since nothing leaves.
+// A backend whose leases can be lost answers [ErrLeaseLost]. An interface with more than these methods is an optional one, as
 // [Purger] and [Timekeeper] are.
 type Session interface {
 	// Header returns what is recorded of the cohort besides its members.
