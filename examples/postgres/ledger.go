@@ -31,6 +31,9 @@ func New(pool *pgxpool.Pool, opts ...Option) (*Ledger, error) {
 		return nil, &ledger.InvalidError{Field: "pool", Problem: "is nil", Next: "make one with pgxpool.New"}
 	}
 	for _, o := range opts {
+		if o == nil {
+			return nil, &ledger.InvalidError{Field: "option", Problem: "is nil", Next: "leave it out"}
+		}
 		if err := o.apply(l); err != nil {
 			return nil, err
 		}

@@ -353,6 +353,7 @@ func TestInvalid(t *testing.T) {
 	s := open(t, newLedger(t, pool), key("a"))
 	for field, try := range map[string]func() error{
 		"pool":             func() error { _, err := postgres.New(nil); return err },
+		"option":           func() error { _, err := postgres.New(pool, nil); return err },
 		"WithLease":        func() error { _, err := postgres.New(pool, postgres.WithLease(0)); return err },
 		"header name":      func() error { return s.SetHeader(t.Context(), ledger.Header{Name: "a\x00"}) },
 		"pool of a ledger": func() error { _, err := newLedger(t, fast).Open(t.Context(), key("a")); return err },
