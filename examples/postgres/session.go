@@ -60,15 +60,10 @@ func (s *session) SetHeader(ctx context.Context, h ledger.Header) error {
 	if err := validate(&h); err != nil {
 		return err
 	}
-	r := &record{wrote: true, header: &h, written: make(chan error, 1)}
-	if err := s.submit(ctx, r); err != nil {
+	if err := ctx.Err(); err != nil {
 		return failure("set header", err)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	h.Generation = s.header.Generation
-	s.header = h
-	return nil
+	return failure("set header", s.submit(ctx, &record{wrote: true, header: &h, written: make(chan error, 1)}))
 }
 
 // Begin records an intent. See [ledger.Session].

@@ -22,6 +22,26 @@ import (
 	"github.com/cohortkit/cohortkit/examples/postgres"
 )
 
+// TestHeaderOfNobody has somebody lose patience before a header is written, which it is all the same: the session tells what the next one finds.
+func TestHeaderOfNobody(t *testing.T) {
+	t.Parallel()
+	pool := migrated(t)
+	l := newLedger(t, pool)
+	s := open(t, l, key("a"))
+	commit := lockEntries(t, pool, "SELECT FROM cohortkit_entry FOR UPDATE")
+	if err := s.SetHeader(&impatient{Context: t.Context()}, ledger.Header{Name: "Spring sale"}); !errors.Is(err, context.Canceled) {
+		t.Errorf("SetHeader = %v, want context.Canceled", err)
+	}
+	commit()
+	said := s.Header()
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(open(t, l, key("a")).Header(), said); diff != "" {
+		t.Errorf("what the session says of its header (-recorded +said):\n%s", diff)
+	}
+}
+
 // TestBrokenConnection has the server end a connection in the middle of a write.
 func TestBrokenConnection(t *testing.T) {
 	t.Parallel()

@@ -65,6 +65,9 @@ func (s *session) submit(ctx context.Context, r *record) error {
 
 // enqueue puts a record behind those that are not yet written. The caller holds mu.
 func (s *session) enqueue(r *record) {
+	if r.header != nil {
+		s.header = *r.header // also if nobody waits until it is written
+	}
 	if r.wrote {
 		s.header.Generation = s.former + 1
 	}
