@@ -8,10 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"runtime/pprof"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -79,6 +81,32 @@ func TestBrokenConnection(t *testing.T) {
 	}
 	if diff := cmp.Diff(map[string]ledger.State{"u-1": ledger.In}, states(t, open(t, l, key("a")))); diff != "" {
 		t.Errorf("something is half recorded (-want +got):\n%s", diff)
+	}
+}
+
+// TestUnreachable has the pool give up on a database that cannot be reached. Nobody's context has ended, and no error says so.
+func TestUnreachable(t *testing.T) {
+	t.Parallel()
+	config := migrated(t).Config()
+	dial := config.ConnConfig.DialFunc
+	var away atomic.Bool
+	config.ConnConfig.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
+		if !away.Load() {
+			return dial(ctx, network, address)
+		}
+		return nil, context.DeadlineExceeded // as after connect_timeout
+	}
+	pool, err := pgxpool.NewWithConfig(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	s := open(t, newLedger(t, pool), key("a"))
+	away.Store(true)
+	pool.Reset()
+	_, err = s.Begin(t.Context(), nil, people(ledger.Out, "u-1"))
+	if broken, ok := errors.AsType[*postgres.DatabaseError](err); !ok || broken.Code != "" {
+		t.Errorf("Begin = %v, want a DatabaseError without a code", err)
 	}
 }
 

@@ -172,8 +172,8 @@ func (s *session) write(b *batch, patience time.Duration) error {
 	if err == nil && b.header != nil {
 		err = s.fenced(ctx, 0, setHeader, headerArgs(b.header)...)
 	}
-	if err != nil && ctx.Err() != nil {
-		return &DatabaseError{Operation: "write"}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return &DatabaseError{Operation: "write"} // it was our patience, or the pool's, and no caller's
 	}
 	return err
 }
