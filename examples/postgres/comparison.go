@@ -28,11 +28,12 @@ func (s *session) changesTable() string {
 	return fmt.Sprintf("cohortkit_changes_%d_%d", s.lease.entry, s.lease.epoch)
 }
 
-// sweep drops the tables of all sessions on this entry, of whom we are the only one left. Where one that is lost still reads its own, they stay for the
-// next sweep.
+// sweep drops the tables of this session and of those before it on this entry. It leaves those of a later one alone, which has them if the lease was
+// lost a moment ago. Where a session that is lost still reads its own, they stay for the next sweep.
 func (s *session) sweep(ctx context.Context) error {
 	rows, err := s.ledger.pool.Query(ctx, `SELECT relname FROM pg_class WHERE relkind = 'r' AND pg_table_is_visible(oid)
-		AND relname ~ ('^cohortkit_(wanted|changes)_' || $1::bigint || '_[0-9]+$')`, s.lease.entry)
+		AND relname ~ ('^cohortkit_(wanted|changes)_' || $1::bigint || '_[0-9]+$') AND substring(relname FROM '[0-9]+$')::numeric <= $2`,
+		s.lease.entry, s.lease.epoch)
 	if err != nil {
 		return err
 	}
