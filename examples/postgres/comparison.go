@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 
@@ -28,8 +29,8 @@ func (s *session) changesTable() string {
 	return fmt.Sprintf("cohortkit_changes_%d_%d", s.lease.entry, s.lease.epoch)
 }
 
-// sweep drops the tables of this session and of those before it on this entry. It leaves those of a later one alone, which has them if the lease was
-// lost a moment ago. Where a session that is lost still reads its own, they stay for the next sweep.
+// sweep drops the tables of this session and of those before it on this entry, and returns an error if one of them stays. It leaves those of a later
+// session alone, which has them if the lease was lost a moment ago.
 func (s *session) sweep(ctx context.Context) error {
 	rows, err := s.ledger.pool.Query(ctx, `SELECT relname FROM pg_class WHERE relkind = 'r' AND pg_table_is_visible(oid)
 		AND relname ~ ('^cohortkit_(wanted|changes)_' || $1::bigint || '_[0-9]+$') AND substring(relname FROM '[0-9]+$')::numeric <= $2`,
@@ -41,21 +42,22 @@ func (s *session) sweep(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.drop(ctx, tables...)
-	return ctx.Err()
+	return s.drop(ctx, tables...)
 }
 
-// drop drops tables, if it can do so at once.
-func (s *session) drop(ctx context.Context, tables ...string) {
+// drop drops tables. It does not wait for long where a session that is lost still reads its own.
+func (s *session) drop(ctx context.Context, tables ...string) error {
+	var errs []error
 	for _, table := range tables {
-		_ = pgx.BeginFunc(ctx, s.ledger.pool, func(tx pgx.Tx) error {
+		errs = append(errs, pgx.BeginFunc(ctx, s.ledger.pool, func(tx pgx.Tx) error {
 			if _, err := tx.Exec(ctx, "SET LOCAL lock_timeout = '1s'"); err != nil {
 				return err
 			}
 			_, err := tx.Exec(ctx, "DROP TABLE IF EXISTS "+table)
 			return err
-		})
+		}))
 	}
+	return errors.Join(errs...)
 }
 
 // Compare holds the members against the wanted. See [ledger.Session].
@@ -88,9 +90,7 @@ func (s *session) Compare(ctx context.Context, wanted iter.Seq2[ledger.Wanted, e
 
 // stage makes an empty table for the wanted, with a row for each time somebody is wanted, and one more, without id, for each other identifier of theirs.
 func (s *session) stage(ctx context.Context) error {
-	if err := s.sweep(ctx); err != nil {
-		return err
-	}
+	_ = s.sweep(ctx) // what stays, the next one drops
 	s.staged = true
 	_, err := s.ledger.pool.Exec(ctx, "CREATE UNLOGGED TABLE "+s.wantedTable()+
 		" (digest uuid NOT NULL, id bytea, other uuid) WITH (autovacuum_enabled = false)")

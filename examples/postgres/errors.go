@@ -28,6 +28,8 @@ func (e *DatabaseError) Error() string {
 		next = "run postgres.Migrate, and check the search_path"
 	case "42501":
 		next = "let the role write to the tables cohortkit_*, and create tables in their schema"
+	case "55P03":
+		next = "somebody is still reading a table of a comparison; try again"
 	case "57P01", "57P02", "57P03":
 		next = "the server is shutting down or starting; open the entry again"
 	}

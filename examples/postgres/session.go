@@ -134,7 +134,7 @@ func (s *session) Close() error {
 		err = s.tidy(ctx)
 	}
 	if s.staged {
-		s.drop(ctx, s.wantedTable(), s.changesTable()) // what stays, the next Open sweeps
+		_ = s.drop(ctx, s.wantedTable(), s.changesTable()) // what stays, the next Open sweeps
 	}
 	if released := s.ledger.release(ctx, s.lease); err == nil {
 		err = released
@@ -181,7 +181,7 @@ func (s *session) Members(ctx context.Context) iter.Seq2[ledger.Member, error] {
 	}
 }
 
-// Purge drops what the last comparison keeps. See [ledger.Purger]. A deleted row is out of reach at once; when PostgreSQL
+// Purge drops what comparisons keep. See [ledger.Purger]. A deleted row is out of reach at once; when PostgreSQL
 // overwrites it, and how long its write-ahead log and backups keep it, is up to the database.
 func (s *session) Purge(ctx context.Context) error {
 	err := s.settled(ctx)
