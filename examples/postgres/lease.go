@@ -70,7 +70,7 @@ func (l *Ledger) take(ctx context.Context, key ledger.Key) (lease, error) {
 	taken.header, err = scanHeader(l.pool.QueryRow(ctx, "SELECT "+headerColumns+` FROM cohortkit_entry AS e LEFT JOIN cohortkit_header AS h USING (entry)
 		WHERE e.entry = $1`, taken.entry))
 	if err != nil {
-		l.giveUp(taken)
+		_ = l.release(taken)
 		return lease{}, failure("open", err)
 	}
 	return taken, nil
@@ -104,16 +104,12 @@ func holder() string {
 	return fmt.Sprintf("process %d on host %s", os.Getpid(), host)
 }
 
-// release gives the lease back, if it is still ours. The epoch goes up here too: a write that is still on its way comes too late.
-func (l *Ledger) release(ctx context.Context, taken lease) error {
+// release gives the lease back, if it is still ours; if that fails, it runs out. The epoch goes up here too: a write that is still on its way comes
+// too late.
+func (l *Ledger) release(taken lease) error {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
 	_, err := l.pool.Exec(ctx, `UPDATE cohortkit_entry SET epoch = `+nextEpoch+`, holder = '', expires = '-infinity' WHERE entry = $1 AND epoch = $2`,
 		taken.entry, taken.epoch)
 	return err
-}
-
-// giveUp releases a lease that is not used after all. If that fails, it runs out.
-func (l *Ledger) giveUp(taken lease) {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	_ = l.release(ctx, taken)
 }

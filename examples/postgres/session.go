@@ -128,18 +128,23 @@ func (s *session) Close() error {
 	if !s.forgot {
 		err = nil // whoever had an error of the session knows it
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	if s.tidyDue() {
-		err = s.tidy(ctx)
-	}
-	if s.staged {
-		_ = s.drop(ctx, s.wantedTable(), s.changesTable()) // what stays, the next Open sweeps
-	}
-	if released := s.ledger.release(ctx, s.lease); err == nil {
+	s.clean()
+	if released := s.ledger.release(s.lease); err == nil {
 		err = released
 	}
 	return failure("close", err)
+}
+
+// clean removes what is of no use any more. What stays, the next session removes.
+func (s *session) clean() {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if s.staged {
+		_ = s.drop(ctx, s.wantedTable(), s.changesTable())
+	}
+	if s.tidyDue() {
+		_ = s.tidy(ctx)
+	}
 }
 
 // usable returns why the session records nothing more, if so. The caller holds mu.
