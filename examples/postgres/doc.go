@@ -25,7 +25,7 @@
 // # Durable before it leaves
 //
 // Begin returns when the database has committed, and only then does the request leave. So the database must keep what it has committed: a role
-// with synchronous_commit = off is refused. A standby that lags behind has forgotten the newest intents when it takes over, and what had left by then
+// with synchronous_commit = off is refused, as is one whose transactions are not READ COMMITTED. A standby that lags behind has forgotten the newest intents when it takes over, and what had left by then
 // is in the cohort, or out of it, for ever and without a record. Replicate synchronously, or fill new cohorts after such a failover.
 //
 // # Leases and the fence

@@ -77,22 +77,32 @@ func (l *Ledger) take(ctx context.Context, key ledger.Key) (lease, error) {
 }
 
 // prepare makes the row of an entry if there is none. It also sees to it that what the database says is done is durable, for that is what
-// a session promises before a request leaves.
+// a session promises before a request leaves, and that whoever has waited for a row finds what it is then, for that is what the fence needs.
 func (l *Ledger) prepare(ctx context.Context, key ledger.Key, digest digest) error {
-	var commit string
+	var commit, isolation string
 	err := l.pool.QueryRow(ctx, `WITH made AS (
 			INSERT INTO cohortkit_entry (key, endpoint, partner, workspace, cohort_id, epoch, holder, since, expires)
 			SELECT $1, $2, $3, $4, $5, 0, '', '-infinity', '-infinity' WHERE NOT EXISTS (SELECT FROM cohortkit_entry WHERE key = $1)
 			ON CONFLICT (key) DO NOTHING
 		)
-		SELECT current_setting('synchronous_commit')`, digest, key.Endpoint, key.Partner, key.Workspace, key.CohortID).Scan(&commit)
-	if err == nil && commit == "off" {
+		SELECT current_setting('synchronous_commit'), current_setting('transaction_isolation')`,
+		digest, key.Endpoint, key.Partner, key.Workspace, key.CohortID).Scan(&commit, &isolation)
+	switch {
+	case err != nil:
+		return failure("open", err)
+	case commit == "off":
 		return &ledger.InvalidError{
 			Field: "pool", Problem: "has connections with synchronous_commit = off, so that the newest records are gone when the server crashes",
 			Next: "leave the setting on for the ledger's role",
 		}
+	case isolation == "repeatable read" || isolation == "serializable":
+		return &ledger.InvalidError{
+			Field: "pool", Problem: "has connections with default_transaction_isolation = " + isolation + ", where of two who come for one entry both fail",
+			Next: "leave the setting at read committed for the ledger's role",
+		}
+	default:
+		return nil
 	}
-	return failure("open", err)
 }
 
 // holder says who we are, to those who find the entry held.

@@ -400,23 +400,26 @@ func TestDamaged(t *testing.T) {
 func TestInvalid(t *testing.T) {
 	t.Parallel()
 	pool := migrated(t)
-	careless := newPool(t, newSchema(t)).Config()
-	careless.ConnConfig.RuntimeParams["synchronous_commit"] = "off"
-	fast, err := pgxpool.NewWithConfig(t.Context(), careless)
-	if err != nil {
-		t.Fatal(err)
+	with := func(setting, value string) *postgres.Ledger {
+		t.Helper()
+		config := pool.Config()
+		config.ConnConfig.RuntimeParams[setting] = value
+		other, err := pgxpool.NewWithConfig(t.Context(), config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(other.Close)
+		return newLedger(t, other)
 	}
-	t.Cleanup(fast.Close)
-	if err := postgres.Migrate(t.Context(), fast); err != nil {
-		t.Fatal(err)
-	}
+	fast, strict := with("synchronous_commit", "off"), with("default_transaction_isolation", "serializable")
 	s := open(t, newLedger(t, pool), key("a"))
 	for field, try := range map[string]func() error{
 		"pool":             func() error { _, err := postgres.New(nil); return err },
 		"option":           func() error { _, err := postgres.New(pool, nil); return err },
 		"WithLease":        func() error { _, err := postgres.New(pool, postgres.WithLease(0)); return err },
 		"header name":      func() error { return s.SetHeader(t.Context(), ledger.Header{Name: "a\x00"}) },
-		"pool of a ledger": func() error { _, err := newLedger(t, fast).Open(t.Context(), key("a")); return err },
+		"pool of a fast":   func() error { _, err := fast.Open(t.Context(), key("b")); return err },
+		"pool of a strict": func() error { _, err := strict.Open(t.Context(), key("b")); return err },
 	} {
 		err := try()
 		invalid, ok := errors.AsType[*ledger.InvalidError](err)
