@@ -18,9 +18,9 @@ const (
 	repeats
 )
 
-// A comparison works in two tables of its own, named by entry and epoch so that two sessions never meet in one. They are unlogged: after a crash nobody
-// needs them, and a server empties them as it starts again, which is found out by counting. They are no temporary tables, since a connection would have to be
-// kept for those as long as a source is read, which a pool, or a pgbouncer in front of it, cannot spare for everybody.
+// A comparison works in two tables of its own, named by entry and epoch so that two sessions never meet in one. They are unlogged: after a crash
+// nobody needs them, and a server empties them as it starts again, which is found out by counting. They are no temporary tables, since a
+// connection would have to be kept for those as long as a source is read, which a pool, or a pgbouncer in front of it, cannot spare for everybody.
 func (s *session) wantedTable() string {
 	return fmt.Sprintf("cohortkit_wanted_%d_%d", s.lease.entry, s.lease.epoch)
 }
@@ -29,8 +29,8 @@ func (s *session) changesTable() string {
 	return fmt.Sprintf("cohortkit_changes_%d_%d", s.lease.entry, s.lease.epoch)
 }
 
-// sweep drops the tables of this session and of those before it on this entry, and returns an error if one of them stays. It leaves those of a later
-// session alone, which has them if the lease was lost a moment ago.
+// sweep drops the tables of this session and of those before it on this entry, and returns an error if one of them stays. It leaves those of a
+// later session alone, which has them if the lease was lost a moment ago.
 func (s *session) sweep(ctx context.Context) error {
 	rows, err := s.ledger.pool.Query(ctx, `SELECT relname FROM pg_class WHERE relkind = 'r' AND pg_table_is_visible(oid)
 		AND relname ~ ('^cohortkit_(wanted|changes)_' || $1::bigint || '_[0-9]+$') AND substring(relname FROM '[0-9]+$')::numeric <= $2`,
@@ -88,7 +88,8 @@ func (s *session) Compare(ctx context.Context, wanted iter.Seq2[ledger.Wanted, e
 	return d, failure("compare", s.swept(err))
 }
 
-// stage makes an empty table for the wanted, with a row for each time somebody is wanted, and one more, without id, for each other identifier of theirs.
+// stage makes an empty table for the wanted, with a row for each time somebody is wanted, and one more, without id, for each other identifier of
+// theirs.
 func (s *session) stage(ctx context.Context) error {
 	_ = s.sweep(ctx) // what stays, the next one drops
 	s.staged = true
@@ -101,7 +102,8 @@ func (s *session) stage(ctx context.Context) error {
 // by a statement with parameters.
 const compare = `CREATE UNLOGGED TABLE %[2]s WITH (autovacuum_enabled = false) AS
 WITH changed AS MATERIALIZED (
-	SELECT DISTINCT ON (digest) coalesce(m.digest, w.digest) AS digest, coalesce(m.id, w.id) AS id, coalesce(m.state, 0) AS state, w.digest IS NOT NULL AS wanted
+	SELECT DISTINCT ON (digest) coalesce(m.digest, w.digest) AS digest, coalesce(m.id, w.id) AS id, coalesce(m.state, 0) AS state,
+		w.digest IS NOT NULL AS wanted
 	FROM (SELECT digest, id, state FROM cohortkit_member WHERE entry = %[3]d) AS m FULL JOIN %[1]s AS w ON w.digest = m.digest
 	WHERE m.digest IS NULL OR w.digest IS NULL OR m.state = 2
 	ORDER BY digest, w.id IS NULL

@@ -13,7 +13,7 @@ import (
 // DatabaseError is a call that the database, or the way to it, did not carry out. It has the database's code and never its message, which may
 // quote the row it is about: identifiers are personal data and belong in no log. The server's own log has the message.
 type DatabaseError struct {
-	Operation string // what was to be done: "begin", "compare"
+	Operation string // what was to be done: "open", "write", "compare"
 	Code      string // the SQLSTATE of the database's answer, or "" if none came
 }
 

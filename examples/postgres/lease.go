@@ -12,10 +12,10 @@ import (
 	"github.com/cohortkit/cohortkit/cohort/ledger"
 )
 
-// fence is the beginning of every statement by which a session writes. It renews the lease, and says in the same statement whether the session still
-// has it: what follows writes the rows that come FROM fence, of which there are none after the lease has changed hands. There is no moment between the
-// check and the write. Its row lock has a session that takes over wait until the write is done, and has a late write wait for
-// whoever is taking over and then find the other epoch.
+// fence is the beginning of every statement by which a session writes. It renews the lease, and says in the same statement whether the
+// session still has it: what follows writes the rows that come FROM fence, of which there are none after the lease has changed hands. There is
+// no moment between the check and the write. Its row lock has a session that takes over wait until the write is done, and has a late write wait
+// for whoever is taking over and then find the other epoch.
 //
 // Whether the lease has expired does not matter as long as nobody has taken over. The parameters are entry, epoch, lease in seconds, generation
 // and watermark.
@@ -25,20 +25,19 @@ const fence = `WITH fence AS (
 	WHERE entry = $1 AND epoch = $2 RETURNING entry
 )`
 
-// nextEpoch is an epoch that was never given out: more than the last one, and more than the microseconds since 1970, so that a standby that had not yet
-// heard of the last one when it took over does not give it out again.
+// nextEpoch is an epoch that was never given out: more than the last one, and more than the microseconds since 1970, so that a standby that had
+// not yet heard of the last one when it took over does not give it out again.
 const nextEpoch = "greatest(epoch + 1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)"
 
 // lease is the right to write to an entry, as the database granted it.
 type lease struct {
-	key          ledger.Key
 	entry, epoch int64
 	header       ledger.Header
 }
 
 // take takes the lease on an entry, or returns a [*ledger.HeldError].
 func (l *Ledger) take(ctx context.Context, key ledger.Key) (lease, error) {
-	taken := lease{key: key}
+	var taken lease
 	digest := digestOfKey(key)
 	for {
 		if err := l.prepare(ctx, key, digest); err != nil {

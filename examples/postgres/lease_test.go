@@ -277,8 +277,8 @@ func (*stop) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData)   
 func (*stop) TraceBatchQuery(context.Context, *pgx.Conn, pgx.TraceBatchQueryData) {}
 func (*stop) TraceBatchEnd(context.Context, *pgx.Conn, pgx.TraceBatchEndData)     {}
 
-// TestWriteWhileTakenOver has each statement of the old session meet the takeover in the middle: whoever comes second waits for the first and then finds
-// the truth.
+// TestWriteWhileTakenOver has each statement of the old session meet the takeover in the middle: whoever comes second waits for the first and then
+// finds the truth.
 func TestWriteWhileTakenOver(t *testing.T) {
 	t.Parallel()
 	for within, write := range map[string]func(context.Context, ledger.Session, ledger.Timekeeper) error{

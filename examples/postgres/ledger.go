@@ -14,8 +14,8 @@ import (
 	"github.com/cohortkit/cohortkit/identity"
 )
 
-// Ledger is a [ledger.Ledger] in a PostgreSQL database. Make one with [New]. It is safe for concurrent use, and so are several on one database, in one
-// process or on many machines: each entry has one session at a time. Closing the pool is up to the caller, after the sessions.
+// Ledger is a [ledger.Ledger] in a PostgreSQL database. Make one with [New]. It is safe for concurrent use, and so are several on one database, in
+// one process or on many machines: each entry has one session at a time. Closing the pool is up to the caller, after the sessions.
 type Ledger struct {
 	pool  *pgxpool.Pool
 	lease time.Duration

@@ -221,14 +221,16 @@ func broken(p ledger.Part) (last error) {
 	return last
 }
 
-// TestTables looks for what sessions leave behind: nothing after Close, and after a session that was lost nothing once somebody else has opened the entry.
+// TestTables looks for what sessions leave behind: nothing after Close, and after a session that was lost nothing once somebody else has opened the
+// entry.
 func TestTables(t *testing.T) {
 	t.Parallel()
 	pool := migrated(t)
 	l := newLedger(t, pool)
 	tables := func() (n int) {
 		t.Helper()
-		if err := pool.QueryRow(t.Context(), "SELECT count(*) FROM pg_class WHERE relkind = 'r' AND pg_table_is_visible(oid) AND relname ~ '_1_[0-9]+$'").Scan(&n); err != nil {
+		const query = "SELECT count(*) FROM pg_class WHERE relkind = 'r' AND pg_table_is_visible(oid) AND relname ~ '_1_[0-9]+$'"
+		if err := pool.QueryRow(t.Context(), query).Scan(&n); err != nil {
 			t.Fatal(err)
 		}
 		return n
