@@ -142,7 +142,10 @@ func (s *session) clean() {
 	if s.staged {
 		_ = s.drop(ctx, s.wantedTable(), s.changesTable())
 	}
-	if s.tidyDue() {
+	s.mu.Lock()
+	due := s.stamped && s.failed == nil
+	s.mu.Unlock()
+	if due {
 		_ = s.tidy(ctx)
 	}
 }

@@ -176,7 +176,7 @@ func (s *session) write(b *batch, patience time.Duration) error {
 	if err == nil && b.header != nil {
 		err = s.fenced(ctx, 0, setHeader, headerArgs(b.header)...)
 	}
-	if errors.Is(err, context.DeadlineExceeded) {
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 		return &DatabaseError{Operation: "write"} // it was our patience, or the pool's, and no caller's
 	}
 	return err
