@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 
@@ -17,9 +18,9 @@ const (
 	repeats
 )
 
-// A comparison works in two tables of its own, named by entry and epoch so that two sessions never meet in one. They are unlogged: after a crash nobody
-// needs them, and a server empties them as it starts again, which is found out by counting. They are no temporary tables, since a connection would have to be
-// kept for those as long as a source is read, which a pool, or a pgbouncer in front of it, cannot spare for everybody.
+// A comparison works in two tables of its own, named by entry and epoch so that two sessions never meet in one. They are unlogged: after a crash
+// nobody needs them, and a server empties them as it starts again, which is found out by counting. They are no temporary tables, since a
+// connection would have to be kept for those as long as a source is read, which a pool, or a pgbouncer in front of it, cannot spare for everybody.
 func (s *session) wantedTable() string {
 	return fmt.Sprintf("cohortkit_wanted_%d_%d", s.lease.entry, s.lease.epoch)
 }
@@ -28,11 +29,12 @@ func (s *session) changesTable() string {
 	return fmt.Sprintf("cohortkit_changes_%d_%d", s.lease.entry, s.lease.epoch)
 }
 
-// sweep drops the tables of all sessions on this entry, of whom we are the only one left. Where one that is lost still reads its own, they stay for the
-// next sweep.
+// sweep drops the tables of this session and of those before it on this entry, and returns an error if one of them stays. It leaves those of a
+// later session alone, which has them if the lease was lost a moment ago.
 func (s *session) sweep(ctx context.Context) error {
 	rows, err := s.ledger.pool.Query(ctx, `SELECT relname FROM pg_class WHERE relkind = 'r' AND pg_table_is_visible(oid)
-		AND relname ~ ('^cohortkit_(wanted|changes)_' || $1::bigint || '_[0-9]+$')`, s.lease.entry)
+		AND relname ~ ('^cohortkit_(wanted|changes)_' || $1::bigint || '_[0-9]+$') AND substring(relname FROM '[0-9]+$')::numeric <= $2`,
+		s.lease.entry, s.lease.epoch)
 	if err != nil {
 		return err
 	}
@@ -40,21 +42,22 @@ func (s *session) sweep(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.drop(ctx, tables...)
-	return ctx.Err()
+	return s.drop(ctx, tables...)
 }
 
-// drop drops tables, if it can do so at once.
-func (s *session) drop(ctx context.Context, tables ...string) {
+// drop drops tables. It does not wait for long where a session that is lost still reads its own.
+func (s *session) drop(ctx context.Context, tables ...string) error {
+	var errs []error
 	for _, table := range tables {
-		_ = pgx.BeginFunc(ctx, s.ledger.pool, func(tx pgx.Tx) error {
+		errs = append(errs, pgx.BeginFunc(ctx, s.ledger.pool, func(tx pgx.Tx) error {
 			if _, err := tx.Exec(ctx, "SET LOCAL lock_timeout = '1s'"); err != nil {
 				return err
 			}
 			_, err := tx.Exec(ctx, "DROP TABLE IF EXISTS "+table)
 			return err
-		})
+		}))
 	}
+	return errors.Join(errs...)
 }
 
 // Compare holds the members against the wanted. See [ledger.Session].
@@ -85,11 +88,10 @@ func (s *session) Compare(ctx context.Context, wanted iter.Seq2[ledger.Wanted, e
 	return d, failure("compare", s.swept(err))
 }
 
-// stage makes an empty table for the wanted, with a row for each time somebody is wanted, and one more, without id, for each other identifier of theirs.
+// stage makes an empty table for the wanted, with a row for each time somebody is wanted, and one more, without id, for each other identifier of
+// theirs.
 func (s *session) stage(ctx context.Context) error {
-	if err := s.sweep(ctx); err != nil {
-		return err
-	}
+	_ = s.sweep(ctx) // what stays, the next one drops
 	s.staged = true
 	_, err := s.ledger.pool.Exec(ctx, "CREATE UNLOGGED TABLE "+s.wantedTable()+
 		" (digest uuid NOT NULL, id bytea, other uuid) WITH (autovacuum_enabled = false)")
@@ -100,7 +102,8 @@ func (s *session) stage(ctx context.Context) error {
 // by a statement with parameters.
 const compare = `CREATE UNLOGGED TABLE %[2]s WITH (autovacuum_enabled = false) AS
 WITH changed AS MATERIALIZED (
-	SELECT DISTINCT ON (digest) coalesce(m.digest, w.digest) AS digest, coalesce(m.id, w.id) AS id, coalesce(m.state, 0) AS state, w.digest IS NOT NULL AS wanted
+	SELECT DISTINCT ON (digest) coalesce(m.digest, w.digest) AS digest, coalesce(m.id, w.id) AS id, coalesce(m.state, 0) AS state,
+		w.digest IS NOT NULL AS wanted
 	FROM (SELECT digest, id, state FROM cohortkit_member WHERE entry = %[3]d) AS m FULL JOIN %[1]s AS w ON w.digest = m.digest
 	WHERE m.digest IS NULL OR w.digest IS NULL OR m.state = 2
 	ORDER BY digest, w.id IS NULL

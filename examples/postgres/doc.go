@@ -25,8 +25,8 @@
 // # Durable before it leaves
 //
 // Begin returns when the database has committed, and only then does the request leave. So the database must keep what it has committed: a role
-// with synchronous_commit = off is refused. A standby that lags behind has forgotten the newest intents when it takes over, and what had left by then
-// is in the cohort, or out of it, for ever and without a record. Replicate synchronously, or fill new cohorts after such a failover.
+// with synchronous_commit = off is refused. A standby that lags behind has forgotten the newest intents when it takes over, and what had left by
+// then is in the cohort, or out of it, for ever and without a record. Replicate synchronously, or fill new cohorts after such a failover.
 //
 // # Leases and the fence
 //
@@ -36,7 +36,8 @@
 //
 // The session that was taken for dead may come back to life. That is why each of its writes is one statement, which first updates this row if
 // it still has the epoch of the session, and writes nothing otherwise: the session answers [ledger.ErrLeaseLost]. The constant fence says
-// more. The database can fence itself; it cannot fence the endpoint, which knows no epochs. A request that was begun before the lease was lost may still
+// more. Whoever has waited for the row has to see what became of it, so a role whose transactions are not READ COMMITTED is refused. The
+// database can fence itself; it cannot fence the endpoint, which knows no epochs. A request that was begun before the lease was lost may still
 // arrive afterwards: see WithLease.
 //
 // Advisory locks would be shorter to write, and wrong here. One that belongs to a session of the database is lost without a word when its connection

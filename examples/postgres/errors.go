@@ -13,7 +13,7 @@ import (
 // DatabaseError is a call that the database, or the way to it, did not carry out. It has the database's code and never its message, which may
 // quote the row it is about: identifiers are personal data and belong in no log. The server's own log has the message.
 type DatabaseError struct {
-	Operation string // what was to be done: "begin", "compare"
+	Operation string // what was to be done: "open", "write", "compare"
 	Code      string // the SQLSTATE of the database's answer, or "" if none came
 }
 
@@ -28,6 +28,8 @@ func (e *DatabaseError) Error() string {
 		next = "run postgres.Migrate, and check the search_path"
 	case "42501":
 		next = "let the role write to the tables cohortkit_*, and create tables in their schema"
+	case "55P03":
+		next = "somebody is still reading a table of a comparison; try again"
 	case "57P01", "57P02", "57P03":
 		next = "the server is shutting down or starting; open the entry again"
 	}

@@ -9,9 +9,9 @@ import (
 	"github.com/cohortkit/cohortkit/cohort/ledger"
 )
 
-// headerColumns are the columns of an entry's header, as headerRow scans them. An entry may have none yet.
-const headerColumns = `coalesce(h.name, ''), coalesce(h.former_name, ''), coalesce(h.naming, 0), h.created_at, h.created_at_ns, h.named_at, h.named_at_ns,
-	coalesce(h.retired, false), coalesce(h.rules, ''), h.sent, e.generation`
+// headerColumns are the columns of an entry's header, as scanHeader reads them. An entry may have none yet.
+const headerColumns = `coalesce(h.name, ''), coalesce(h.former_name, ''), coalesce(h.naming, 0),
+	h.created_at, h.created_at_ns, h.named_at, h.named_at_ns, coalesce(h.retired, false), coalesce(h.rules, ''), h.sent, e.generation`
 
 // setHeader is the statement that records a header.
 const setHeader = fence + `

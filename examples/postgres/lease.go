@@ -12,10 +12,10 @@ import (
 	"github.com/cohortkit/cohortkit/cohort/ledger"
 )
 
-// fence is the beginning of every statement by which a session writes. It renews the lease, and says in the same statement whether the session still
-// has it: what follows writes the rows that come FROM fence, of which there are none after the lease has changed hands. There is no moment between the
-// check and the write. Its row lock has a session that takes over wait until the write is done, and has a late write wait for
-// whoever is taking over and then find the other epoch.
+// fence is the beginning of every statement by which a session writes. It renews the lease, and says in the same statement whether the
+// session still has it: what follows writes the rows that come FROM fence, of which there are none after the lease has changed hands. There is
+// no moment between the check and the write. Its row lock has a session that takes over wait until the write is done, and has a late write wait
+// for whoever is taking over and then find the other epoch.
 //
 // Whether the lease has expired does not matter as long as nobody has taken over. The parameters are entry, epoch, lease in seconds, generation
 // and watermark.
@@ -25,20 +25,19 @@ const fence = `WITH fence AS (
 	WHERE entry = $1 AND epoch = $2 RETURNING entry
 )`
 
-// nextEpoch is an epoch that was never given out: more than the last one, and more than the microseconds since 1970, so that a standby that had not yet
-// heard of the last one when it took over does not give it out again.
+// nextEpoch is an epoch that was never given out: more than the last one, and more than the microseconds since 1970, so that a standby that had
+// not yet heard of the last one when it took over does not give it out again.
 const nextEpoch = "greatest(epoch + 1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)"
 
 // lease is the right to write to an entry, as the database granted it.
 type lease struct {
-	key          ledger.Key
 	entry, epoch int64
 	header       ledger.Header
 }
 
 // take takes the lease on an entry, or returns a [*ledger.HeldError].
 func (l *Ledger) take(ctx context.Context, key ledger.Key) (lease, error) {
-	taken := lease{key: key}
+	var taken lease
 	digest := digestOfKey(key)
 	for {
 		if err := l.prepare(ctx, key, digest); err != nil {
@@ -70,29 +69,39 @@ func (l *Ledger) take(ctx context.Context, key ledger.Key) (lease, error) {
 	taken.header, err = scanHeader(l.pool.QueryRow(ctx, "SELECT "+headerColumns+` FROM cohortkit_entry AS e LEFT JOIN cohortkit_header AS h USING (entry)
 		WHERE e.entry = $1`, taken.entry))
 	if err != nil {
-		l.giveUp(taken)
+		_ = l.release(taken)
 		return lease{}, failure("open", err)
 	}
 	return taken, nil
 }
 
 // prepare makes the row of an entry if there is none. It also sees to it that what the database says is done is durable, for that is what
-// a session promises before a request leaves.
+// a session promises before a request leaves, and that whoever has waited for a row finds what it is then, for that is what the fence needs.
 func (l *Ledger) prepare(ctx context.Context, key ledger.Key, digest digest) error {
-	var commit string
+	var commit, isolation string
 	err := l.pool.QueryRow(ctx, `WITH made AS (
 			INSERT INTO cohortkit_entry (key, endpoint, partner, workspace, cohort_id, epoch, holder, since, expires)
 			SELECT $1, $2, $3, $4, $5, 0, '', '-infinity', '-infinity' WHERE NOT EXISTS (SELECT FROM cohortkit_entry WHERE key = $1)
 			ON CONFLICT (key) DO NOTHING
 		)
-		SELECT current_setting('synchronous_commit')`, digest, key.Endpoint, key.Partner, key.Workspace, key.CohortID).Scan(&commit)
-	if err == nil && commit == "off" {
+		SELECT current_setting('synchronous_commit'), current_setting('transaction_isolation')`,
+		digest, key.Endpoint, key.Partner, key.Workspace, key.CohortID).Scan(&commit, &isolation)
+	switch {
+	case err != nil:
+		return failure("open", err)
+	case commit == "off":
 		return &ledger.InvalidError{
 			Field: "pool", Problem: "has connections with synchronous_commit = off, so that the newest records are gone when the server crashes",
 			Next: "leave the setting on for the ledger's role",
 		}
+	case isolation == "repeatable read" || isolation == "serializable":
+		return &ledger.InvalidError{
+			Field: "pool", Problem: "has connections with default_transaction_isolation = " + isolation + ", where of two who come for one entry both fail",
+			Next: "leave the setting at read committed for the ledger's role",
+		}
+	default:
+		return nil
 	}
-	return failure("open", err)
 }
 
 // holder says who we are, to those who find the entry held.
@@ -104,16 +113,12 @@ func holder() string {
 	return fmt.Sprintf("process %d on host %s", os.Getpid(), host)
 }
 
-// release gives the lease back, if it is still ours. The epoch goes up here too: a write that is still on its way comes too late.
-func (l *Ledger) release(ctx context.Context, taken lease) error {
+// release gives the lease back, if it is still ours; if that fails, it runs out. The epoch goes up here too: a write that is still on its way comes
+// too late.
+func (l *Ledger) release(taken lease) error {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
 	_, err := l.pool.Exec(ctx, `UPDATE cohortkit_entry SET epoch = `+nextEpoch+`, holder = '', expires = '-infinity' WHERE entry = $1 AND epoch = $2`,
 		taken.entry, taken.epoch)
 	return err
-}
-
-// giveUp releases a lease that is not used after all. If that fails, it runs out.
-func (l *Ledger) giveUp(taken lease) {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	_ = l.release(ctx, taken)
 }

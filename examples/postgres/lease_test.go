@@ -3,15 +3,19 @@
 package postgres_test
 
 import (
+	"context"
 	"errors"
 	"os"
 	"regexp"
 	"strconv"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/cohortkit/cohortkit/cohort/ledger"
@@ -193,26 +197,152 @@ func TestLostWrites(t *testing.T) {
 	}
 }
 
-// TestWriteWhileTakenOver has a write of the old session meet the takeover in the middle: whoever comes second waits for the first and then finds the truth.
-func TestWriteWhileTakenOver(t *testing.T) {
+// TestSweepAfterTakeover has a session lose its lease just before it sweeps: the tables of its successor stay.
+func TestSweepAfterTakeover(t *testing.T) {
 	t.Parallel()
 	pool := migrated(t)
-	l := newLedger(t, pool)
-	old := open(t, l, key("a"))
-	fill(t, old, "u-1")
-	commit := lockEntries(t, pool, "UPDATE cohortkit_entry SET epoch = epoch + 1") // as somebody who takes over
+	slow, sweeps := stopping(t, pool, "SELECT relname")
+	compare := func(s ledger.Session) (*ledger.Difference, error) {
+		return s.Compare(t.Context(), func(yield func(ledger.Wanted, error) bool) {
+			yield(ledger.Wanted{ID: people(ledger.Out, "u-1")[0].ID}, nil)
+		})
+	}
+	old := open(t, newLedger(t, slow), key("a"))
+	sweeps.armed.Store(true)
 	late := make(chan error, 1)
 	go func() {
-		_, err := old.Begin(t.Context(), nil, people(ledger.Out, "u-2"))
+		_, err := compare(old)
 		late <- err
 	}()
-	await(t, pool, blocked)
-	commit()
-	if err := <-late; !errors.Is(err, ledger.ErrLeaseLost) {
-		t.Errorf("Begin = %v, want ErrLeaseLost", err)
+	<-sweeps.at
+	if err := expire(t.Context(), pool, key("a")); err != nil {
+		t.Fatal(err)
 	}
-	var members int
-	if err := pool.QueryRow(t.Context(), "SELECT count(*) FROM cohortkit_member").Scan(&members); err != nil || members != 1 {
-		t.Errorf("%d members, want 1; %v", members, err)
+	next := open(t, newLedger(t, pool), key("a"))
+	d, err := compare(next)
+	if err != nil {
+		t.Fatal(err)
 	}
+	close(sweeps.on)
+	if err := <-late; err != nil {
+		t.Logf("the late comparison: %v", err) // it may work: it records nothing
+	}
+	if err := broken(d.Adds); err != nil {
+		t.Errorf("additions of the successor: %v", err)
+	}
+	fill(t, next, "u-1")
+}
+
+// stop has a statement wait, once it is armed, until on is closed.
+type stop struct {
+	within string // what the statement contains
+	armed  atomic.Bool
+	at, on chan struct{}
+}
+
+// stopping returns another pool like this one, which has such a statement wait.
+func stopping(t *testing.T, pool *pgxpool.Pool, within string) (*pgxpool.Pool, *stop) {
+	t.Helper()
+	s := &stop{within: within, at: make(chan struct{}), on: make(chan struct{})}
+	config := pool.Config()
+	config.ConnConfig.Tracer = s
+	slow, err := pgxpool.NewWithConfig(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(slow.Close)
+	return slow, s
+}
+
+func (s *stop) wait(statement string) {
+	if strings.Contains(statement, s.within) && s.armed.CompareAndSwap(true, false) {
+		s.at <- struct{}{}
+		<-s.on
+	}
+}
+
+func (s *stop) TraceQueryStart(ctx context.Context, _ *pgx.Conn, query pgx.TraceQueryStartData) context.Context {
+	s.wait(query.SQL)
+	return ctx
+}
+
+func (s *stop) TraceBatchStart(ctx context.Context, _ *pgx.Conn, batch pgx.TraceBatchStartData) context.Context {
+	for _, query := range batch.Batch.QueuedQueries {
+		s.wait(query.SQL)
+	}
+	return ctx
+}
+
+func (*stop) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData)     {}
+func (*stop) TraceBatchQuery(context.Context, *pgx.Conn, pgx.TraceBatchQueryData) {}
+func (*stop) TraceBatchEnd(context.Context, *pgx.Conn, pgx.TraceBatchEndData)     {}
+
+// TestWriteWhileTakenOver has each statement of the old session meet the takeover in the middle: whoever comes second waits for the first and then
+// finds the truth.
+func TestWriteWhileTakenOver(t *testing.T) {
+	t.Parallel()
+	for within, write := range map[string]func(context.Context, ledger.Session, ledger.Timekeeper) error{
+		"begun": func(ctx context.Context, _ ledger.Session, k ledger.Timekeeper) error {
+			_, err := k.BeginStamped(ctx, nil, people(ledger.Out, "comes"), []ledger.Stamp{stamp(3, 9)}, 7)
+			return err
+		},
+		"cohortkit_header": func(ctx context.Context, s ledger.Session, _ ledger.Timekeeper) error {
+			return s.SetHeader(ctx, ledger.Header{Name: "Spring sale"})
+		},
+		"covered": func(ctx context.Context, _ ledger.Session, k ledger.Timekeeper) error { return k.Tidy(ctx) },
+	} {
+		t.Run(within, func(t *testing.T) {
+			t.Parallel()
+			pool := migrated(t)
+			slow, statement := stopping(t, pool, within)
+			old, k := keeper(t, newLedger(t, slow))
+			fill(t, old, "leaves", "stays")
+			for _, at := range []int64{3, 4} {
+				settle(t, old, beginStamped(t.Context(), t, k, 0, stamp(1, at)), ledger.Accepted)
+			}
+			leaving, err := k.BeginStamped(t.Context(), people(ledger.In, "leaves"), nil, []ledger.Stamp{stamp(1, 5)}, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			staying, err := k.BeginStamped(t.Context(), people(ledger.In, "stays"), nil, []ledger.Stamp{stamp(2, 5)}, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if within == "begun" { // with which these are written, so that it changes rows in every way
+				settle(t, old, leaving, ledger.Accepted)
+				settle(t, old, staying, ledger.Refused)
+			}
+			statement.armed.Store(true)
+			late := make(chan error, 1)
+			go func() { late <- write(t.Context(), old, k) }()
+			<-statement.at
+			commit := lockEntries(t, pool, "UPDATE cohortkit_entry SET epoch = epoch + 1, generation = generation + 1") // as somebody who takes over
+			close(statement.on)
+			await(t, pool, blocked)
+			before := tables(t, pool)
+			commit()
+			if err := <-late; !errors.Is(err, ledger.ErrLeaseLost) {
+				t.Errorf("the write = %v, want ErrLeaseLost", err)
+			}
+			if diff := cmp.Diff(before, tables(t, pool)); diff != "" {
+				t.Errorf("the late write changed rows (-before +after):\n%s", diff)
+			}
+		})
+	}
+}
+
+// tables returns the rows that the sessions of a test have written.
+func tables(t *testing.T, pool *pgxpool.Pool) map[string][]string {
+	t.Helper()
+	rows := map[string][]string{}
+	for _, table := range []string{"header", "member", "stamp"} {
+		found, err := pool.Query(t.Context(), "SELECT t::text FROM cohortkit_"+table+" AS t ORDER BY 1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if rows[table], err = pgx.CollectRows(found, pgx.RowTo[string]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return rows
 }

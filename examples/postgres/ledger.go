@@ -14,8 +14,8 @@ import (
 	"github.com/cohortkit/cohortkit/identity"
 )
 
-// Ledger is a [ledger.Ledger] in a PostgreSQL database. Make one with [New]. It is safe for concurrent use, and so are several on one database, in one
-// process or on many machines: each entry has one session at a time. Closing the pool is up to the caller, after the sessions.
+// Ledger is a [ledger.Ledger] in a PostgreSQL database. Make one with [New]. It is safe for concurrent use, and so are several on one database, in
+// one process or on many machines: each entry has one session at a time. Closing the pool is up to the caller, after the sessions.
 type Ledger struct {
 	pool  *pgxpool.Pool
 	lease time.Duration
@@ -31,6 +31,9 @@ func New(pool *pgxpool.Pool, opts ...Option) (*Ledger, error) {
 		return nil, &ledger.InvalidError{Field: "pool", Problem: "is nil", Next: "make one with pgxpool.New"}
 	}
 	for _, o := range opts {
+		if o == nil {
+			return nil, &ledger.InvalidError{Field: "option", Problem: "is nil", Next: "leave it out"}
+		}
 		if err := o.apply(l); err != nil {
 			return nil, err
 		}
@@ -49,10 +52,7 @@ func (l *Ledger) Open(ctx context.Context, key ledger.Key) (ledger.Session, erro
 		return nil, err
 	}
 	s := newSession(l, taken)
-	if err := s.sweep(ctx); err != nil {
-		_ = s.Close() // nothing was recorded
-		return nil, failure("open", err)
-	}
+	_ = s.sweep(ctx) // what stays, the next one drops
 	return s, nil
 }
 

@@ -23,12 +23,12 @@ const (
 )
 
 // WithLease sets how long after its last sign of life a session is taken for dead, from a second to a day. An open session renews its lease
-// twelve times within that time, and with every write.
+// twelve times within that time, and with every write. A session whose Open was cut off just as it got the lease is taken for dead only then, too.
 //
 // Shorter means that another machine takes over sooner after a crash; a session that is closed leaves the lease at once. Too short is dangerous:
 // the ledger refuses what a session that lost its lease records, but the endpoint accepts a request that such a session had begun before. So a
-// request must be over, with all its repeats, before somebody else takes over. The default of 6 minutes leaves 5½ after the last renewal; the default
-// transport.RetryPolicy takes up to 5 (8 attempts of 30 s, and 1 minute of waits) unless the endpoint asks for a longer wait.
+// request must be over, with all its repeats, before somebody else takes over. Begin renews the lease, so the default leaves 6 minutes from then
+// on; the default transport.RetryPolicy takes up to 5 (8 attempts of 30 s, and 1 minute of waits) unless the endpoint asks for a longer wait.
 func WithLease(d time.Duration) Option {
 	return optionFunc(func(l *Ledger) error {
 		if d < shortest || d > longest {

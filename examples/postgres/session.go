@@ -60,15 +60,10 @@ func (s *session) SetHeader(ctx context.Context, h ledger.Header) error {
 	if err := validate(&h); err != nil {
 		return err
 	}
-	r := &record{wrote: true, header: &h, written: make(chan error, 1)}
-	if err := s.submit(ctx, r); err != nil {
+	if err := ctx.Err(); err != nil {
 		return failure("set header", err)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	h.Generation = s.header.Generation
-	s.header = h
-	return nil
+	return failure("set header", s.submit(ctx, &record{wrote: true, header: &h, written: make(chan error, 1)}))
 }
 
 // Begin records an intent. See [ledger.Session].
@@ -133,18 +128,26 @@ func (s *session) Close() error {
 	if !s.forgot {
 		err = nil // whoever had an error of the session knows it
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	if s.tidyDue() {
-		err = s.tidy(ctx)
-	}
-	if s.staged {
-		s.drop(ctx, s.wantedTable(), s.changesTable()) // what stays, the next Open sweeps
-	}
-	if released := s.ledger.release(ctx, s.lease); err == nil {
+	s.clean()
+	if released := s.ledger.release(s.lease); err == nil {
 		err = released
 	}
 	return failure("close", err)
+}
+
+// clean removes what is of no use any more. What stays, the next session removes.
+func (s *session) clean() {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if s.staged {
+		_ = s.drop(ctx, s.wantedTable(), s.changesTable())
+	}
+	s.mu.Lock()
+	due := s.stamped && s.failed == nil
+	s.mu.Unlock()
+	if due {
+		_ = s.tidy(ctx)
+	}
 }
 
 // usable returns why the session records nothing more, if so. The caller holds mu.
@@ -186,7 +189,7 @@ func (s *session) Members(ctx context.Context) iter.Seq2[ledger.Member, error] {
 	}
 }
 
-// Purge drops what the last comparison keeps. See [ledger.Purger]. A deleted row is out of reach at once; when PostgreSQL
+// Purge drops what comparisons keep. See [ledger.Purger]. A deleted row is out of reach at once; when PostgreSQL
 // overwrites it, and how long its write-ahead log and backups keep it, is up to the database.
 func (s *session) Purge(ctx context.Context) error {
 	err := s.settled(ctx)

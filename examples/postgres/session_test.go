@@ -8,10 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"runtime/pprof"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -21,6 +23,26 @@ import (
 	"github.com/cohortkit/cohortkit/cohort/ledger"
 	"github.com/cohortkit/cohortkit/examples/postgres"
 )
+
+// TestHeaderOfNobody has somebody lose patience before a header is written, which it is all the same: the session tells what the next one finds.
+func TestHeaderOfNobody(t *testing.T) {
+	t.Parallel()
+	pool := migrated(t)
+	l := newLedger(t, pool)
+	s := open(t, l, key("a"))
+	commit := lockEntries(t, pool, "SELECT FROM cohortkit_entry FOR UPDATE")
+	if err := s.SetHeader(&impatient{Context: t.Context()}, ledger.Header{Name: "Spring sale"}); !errors.Is(err, context.Canceled) {
+		t.Errorf("SetHeader = %v, want context.Canceled", err)
+	}
+	commit()
+	said := s.Header()
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(open(t, l, key("a")).Header(), said); diff != "" {
+		t.Errorf("what the session says of its header (-recorded +said):\n%s", diff)
+	}
+}
 
 // TestBrokenConnection has the server end a connection in the middle of a write.
 func TestBrokenConnection(t *testing.T) {
@@ -59,6 +81,32 @@ func TestBrokenConnection(t *testing.T) {
 	}
 	if diff := cmp.Diff(map[string]ledger.State{"u-1": ledger.In}, states(t, open(t, l, key("a")))); diff != "" {
 		t.Errorf("something is half recorded (-want +got):\n%s", diff)
+	}
+}
+
+// TestUnreachable has the pool give up on a database that cannot be reached. Nobody's context has ended, and no error says so.
+func TestUnreachable(t *testing.T) {
+	t.Parallel()
+	config := migrated(t).Config()
+	dial := config.ConnConfig.DialFunc
+	var away atomic.Bool
+	config.ConnConfig.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
+		if !away.Load() {
+			return dial(ctx, network, address)
+		}
+		return nil, context.DeadlineExceeded // as after connect_timeout
+	}
+	pool, err := pgxpool.NewWithConfig(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	s := open(t, newLedger(t, pool), key("a"))
+	away.Store(true)
+	pool.Reset()
+	_, err = s.Begin(t.Context(), nil, people(ledger.Out, "u-1"))
+	if broken, ok := errors.AsType[*postgres.DatabaseError](err); !ok || broken.Code != "" {
+		t.Errorf("Begin = %v, want a DatabaseError without a code", err)
 	}
 }
 
@@ -173,14 +221,16 @@ func broken(p ledger.Part) (last error) {
 	return last
 }
 
-// TestTables looks for what sessions leave behind: nothing after Close, and after a session that was lost nothing once somebody else has opened the entry.
+// TestTables looks for what sessions leave behind: nothing after Close, and after a session that was lost nothing once somebody else has opened the
+// entry.
 func TestTables(t *testing.T) {
 	t.Parallel()
 	pool := migrated(t)
 	l := newLedger(t, pool)
 	tables := func() (n int) {
 		t.Helper()
-		if err := pool.QueryRow(t.Context(), "SELECT count(*) FROM pg_class WHERE relkind = 'r' AND pg_table_is_visible(oid) AND relname ~ '_1_[0-9]+$'").Scan(&n); err != nil {
+		const query = "SELECT count(*) FROM pg_class WHERE relkind = 'r' AND pg_table_is_visible(oid) AND relname ~ '_1_[0-9]+$'"
+		if err := pool.QueryRow(t.Context(), query).Scan(&n); err != nil {
 			t.Fatal(err)
 		}
 		return n
@@ -219,6 +269,11 @@ func TestTables(t *testing.T) {
 	if !ok {
 		t.Fatal("the session is no Purger")
 	}
+	finish := lockEntries(t, pool, "SELECT FROM "+tableLike(t, pool, "cohortkit_changes_%")) // as somebody who reads it
+	if err := keeper.Purge(t.Context()); err == nil {
+		t.Error("Purge, while a table stays, says that nothing is left")
+	}
+	finish()
 	if err := keeper.Purge(t.Context()); err != nil || tables() != 0 {
 		t.Errorf("%d tables after Purge, want 0; %v", tables(), err)
 	}
@@ -230,18 +285,25 @@ func TestTables(t *testing.T) {
 	}
 }
 
+// tableLike returns the name of the table of the test that fits a pattern.
+func tableLike(t *testing.T, pool *pgxpool.Pool, pattern string) (name string) {
+	t.Helper()
+	const query = "SELECT relname FROM pg_class WHERE relkind = 'r' AND pg_table_is_visible(oid) AND relname LIKE $1"
+	if err := pool.QueryRow(t.Context(), query, pattern).Scan(&name); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
 // TestRestart empties the tables of a comparison, as a server does that was killed and starts again. Nobody may be taken for unwanted then.
 func TestRestart(t *testing.T) {
 	t.Parallel()
 	pool := migrated(t)
 	s := open(t, newLedger(t, pool), key("a"))
 	fill(t, s, "u-1", "u-2", "u-3")
-	restart := func(table string) {
+	restart := func(pattern string) {
 		t.Helper()
-		if err := pool.QueryRow(t.Context(), "SELECT relname FROM pg_class WHERE relkind = 'r' AND pg_table_is_visible(oid) AND relname LIKE $1", table).Scan(&table); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := pool.Exec(t.Context(), "TRUNCATE "+table); err != nil {
+		if _, err := pool.Exec(t.Context(), "TRUNCATE "+tableLike(t, pool, pattern)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -340,22 +402,26 @@ func TestDamaged(t *testing.T) {
 func TestInvalid(t *testing.T) {
 	t.Parallel()
 	pool := migrated(t)
-	careless := newPool(t, newSchema(t)).Config()
-	careless.ConnConfig.RuntimeParams["synchronous_commit"] = "off"
-	fast, err := pgxpool.NewWithConfig(t.Context(), careless)
-	if err != nil {
-		t.Fatal(err)
+	with := func(setting, value string) *postgres.Ledger {
+		t.Helper()
+		config := pool.Config()
+		config.ConnConfig.RuntimeParams[setting] = value
+		other, err := pgxpool.NewWithConfig(t.Context(), config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(other.Close)
+		return newLedger(t, other)
 	}
-	t.Cleanup(fast.Close)
-	if err := postgres.Migrate(t.Context(), fast); err != nil {
-		t.Fatal(err)
-	}
+	fast, strict := with("synchronous_commit", "off"), with("default_transaction_isolation", "serializable")
 	s := open(t, newLedger(t, pool), key("a"))
 	for field, try := range map[string]func() error{
 		"pool":             func() error { _, err := postgres.New(nil); return err },
+		"option":           func() error { _, err := postgres.New(pool, nil); return err },
 		"WithLease":        func() error { _, err := postgres.New(pool, postgres.WithLease(0)); return err },
 		"header name":      func() error { return s.SetHeader(t.Context(), ledger.Header{Name: "a\x00"}) },
-		"pool of a ledger": func() error { _, err := newLedger(t, fast).Open(t.Context(), key("a")); return err },
+		"pool of a fast":   func() error { _, err := fast.Open(t.Context(), key("b")); return err },
+		"pool of a strict": func() error { _, err := strict.Open(t.Context(), key("b")); return err },
 	} {
 		err := try()
 		invalid, ok := errors.AsType[*ledger.InvalidError](err)

@@ -52,13 +52,6 @@ func (s *session) Tidy(ctx context.Context) error {
 	return failure("tidy", err)
 }
 
-// tidyDue says whether the session has anything to tidy as it is closed.
-func (s *session) tidyDue() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.stamped && s.failed == nil
-}
-
 // tidyStamps deletes the stamps up to the watermark, and of each member those that are covered by a newer one, whose intent cannot be refused any
 // more. These are two conditions of two deletions: joined by OR they would have the database look through all stamps for each of them.
 const tidyStamps = fence + `,

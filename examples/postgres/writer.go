@@ -19,8 +19,12 @@ const (
 
 // writeBatch writes a batch in one statement: one round trip and one commit for whatever was recorded while the one before was on its way.
 //
-// The members that change are looked up one by one. As a join the same would be a scan of the whole table as long as its statistics are missing, which
-// is so in the first minutes of a large cohort. That a row keeps its ctid in between is sure, since nobody else may change it.
+// The members that change are looked up one by one. As a join the same would be a scan of the whole table as long as its statistics are missing,
+// which is so in the first minutes of a large cohort. That a row keeps its ctid in between is sure, since nobody else may change it.
+//
+// All parts see the rows as they were when the statement began, also if the fence has waited for a lock since. Whoever held the lock has taken
+// over, and nothing is written, or is this session, as it renews the lease or tidies up. Nor does a part see what another one writes: batchOf sees
+// to it that none needs to.
 const writeBatch = fence + `,
 out AS (
 	DELETE FROM cohortkit_member WHERE ctid = ANY(ARRAY(
@@ -65,6 +69,9 @@ func (s *session) submit(ctx context.Context, r *record) error {
 
 // enqueue puts a record behind those that are not yet written. The caller holds mu.
 func (s *session) enqueue(r *record) {
+	if r.header != nil {
+		s.header = *r.header // also if nobody waits until it is written
+	}
 	if r.wrote {
 		s.header.Generation = s.former + 1
 	}
@@ -159,8 +166,8 @@ func (s *session) fail(err error) {
 	}
 }
 
-// write writes a batch, or returns [ledger.ErrLeaseLost] if the lease is no longer ours. It has a context of its own, since it writes for many: one of them
-// who loses patience must not spoil it for the others.
+// write writes a batch, or returns [ledger.ErrLeaseLost] if the lease is no longer ours. It has a context of its own, since it writes for many: one
+// of them who loses patience must not spoil it for the others.
 func (s *session) write(b *batch, patience time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -169,14 +176,14 @@ func (s *session) write(b *batch, patience time.Duration) error {
 	if err == nil && b.header != nil {
 		err = s.fenced(ctx, 0, setHeader, headerArgs(b.header)...)
 	}
-	if err != nil && ctx.Err() != nil {
-		return &DatabaseError{Operation: "write"}
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return &DatabaseError{Operation: "write"} // it was our patience, or the pool's, and no caller's
 	}
 	return err
 }
 
-// planned has the statement behind it, in one transaction and one round trip, planned each time: a plan that was prepared while a table was small, and
-// kept while it grew, reads all of it for every request. Compiling the plan would take longer than to run it.
+// planned has the statement behind it, in one transaction and one round trip, planned each time: a plan that was prepared while a table was small,
+// and kept while it grew, reads all of it for every request. Compiling the plan would take longer than to run it.
 const planned = "SELECT set_config('plan_cache_mode', 'force_custom_plan', true), set_config('jit', 'off', true)"
 
 // fenced runs a statement that begins with fence, and that returns or inserts a row for the one of it.

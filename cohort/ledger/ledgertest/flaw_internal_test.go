@@ -375,6 +375,18 @@ func flaws() []flaw {
 				return n, err
 			}
 		})},
+		{"does not know the header that it recorded for nobody", "a context that is done", each(func(s session) {
+			header, setHeader := s.header, s.setHeader
+			s.setHeader = func(ctx context.Context, h ledger.Header) error {
+				if ctx.Err() == nil {
+					return setHeader(ctx, h)
+				}
+				before := header()
+				s.header = func() ledger.Header { return before }
+				_ = setHeader(context.WithoutCancel(ctx), h)
+				return ctx.Err()
+			}
+		})},
 		{"takes a context that ends for the end of the list", "a context that is done", each(func(s session) {
 			compare := s.compare
 			s.compare = func(_ context.Context, wanted wanteds) (*ledger.Difference, error) {

@@ -459,9 +459,16 @@ func contextDone(t *trial) {
 		difference{Members: 2, Kept: 1, Removals: states{"e:b": ledger.In}}, t.compare(s, want(external("a"))...))
 	// What is recorded may be recorded nevertheless. If not, it is an error, and the intent did not leave.
 	expect := states{"e:a": ledger.In, "e:b": ledger.In}
+	if err = s.SetHeader(done, header()); err != nil {
+		check("Session.SetHeader with a context that is done", err)
+	}
 	_, err = s.Begin(done, nil, batch(ledger.Out, external("c")))
+	said := s.Header()
 	_ = s.Close()
 	got := t.recorded(key("a"))
+	next := t.open(key("a"))
+	t.wantHeader("Session.Header is what is recorded, also after SetHeader with a context that is done; the next session", said, next.Header())
+	t.shut(next)
 	if err == nil {
 		expect["e:c"] = ledger.Unknown
 	} else {
