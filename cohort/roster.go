@@ -30,7 +30,7 @@ type timed struct {
 type slot uint64
 
 const (
-	slabBits   = 7
+	slabBits   = 10
 	slabSize   = 1 << slabBits
 	firstSlots = 1 << 8
 )
