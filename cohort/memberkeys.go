@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"hash/maphash"
+	"math/bits"
 
 	"github.com/cohortkit/cohortkit/cohort/ledger"
 	"github.com/cohortkit/cohortkit/identity"
@@ -55,10 +56,11 @@ func (k *memberKeys) of(id identity.ID) memberKey {
 		sum := sha256.Sum256(id.AppendEncode(append(space[:0], k.prefix[:]...)))
 		return memberKeyOf([16]byte(sum[:]))
 	}
-	text := id.Value() // the kind tells it from the same text of another one
-	if id.Kind() == identity.AliasKind {
-		text = id.Encode()
+	key := memberKey{maphash.String(k.seed, id.Value()), maphash.String(k.other, id.Value())}
+	if alias, ok := id.Alias(); ok {
+		key.first = bits.RotateLeft64(key.first, 32) + maphash.String(k.seed, alias.Label) // turned, or a label could change places with a name
+		key.second = bits.RotateLeft64(key.second, 32) + maphash.String(k.other, alias.Label)
 	}
-	kind := uint64(id.Kind()) * ones
-	return memberKey{maphash.String(k.seed, text) + kind, maphash.String(k.other, text) + kind}
+	kind := uint64(id.Kind()) * ones // tells it from the same text of another kind
+	return memberKey{key.first + kind, key.second + kind}
 }
