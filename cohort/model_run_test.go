@@ -368,15 +368,25 @@ func (m *model) filled(b *book, v *view, before, after record) {
 		if v.byProfile[profile] != nil {
 			continue
 		}
-		for _, s := range b.standing {
-			m.checkf(s.run != m.run || s.on != profile, "cohort %s: this run put in somebody who is not wanted", b.id)
+		mistaken := false // an identifier of the profile is named as somebody else's
+		for id, s := range b.standing {
+			if s.run == m.run && s.on == profile {
+				m.checkf(v.byID[id] != nil, "cohort %s: this run put in somebody who is not wanted", b.id)
+				mistaken = true
+			}
 		}
 		for id := range before.standing {
-			m.checkf(m.owner(id) != profile, "cohort %s: somebody is in who is not wanted and whom a removal would have reached", b.id)
+			if m.owner(id) == profile {
+				m.checkf(v.byID[id] != nil, "cohort %s: somebody is in who is not wanted and whom a removal would have reached", b.id)
+				mistaken = true
+			}
 		}
-		if v.told[profile] {
+		switch {
+		case mistaken:
+			m.count("excused: mistaken")
+		case v.told[profile]:
 			m.count("excused: moved, but named by the caller")
-		} else {
+		default:
 			m.count("excused: moved")
 		}
 	}
