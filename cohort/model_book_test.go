@@ -32,8 +32,8 @@ import (
 //	           device that counts no more since it is identified, or from a profile that was merged into it. It is counted apart where the caller
 //	           names the profile all the same, in a row of somebody on the do-not-send list: when the removal of the former identifier is long past,
 //	           nothing tells that there is anybody to remove. For Erase it is no excuse.
-//	mistaken:  the caller named an identifier as that of a wanted person whose profile was deleted, and another profile has it by now: an alias whose
-//	           name was somebody else's before. What is named is what is sent.
+//	mistaken:  the caller named an identifier as that of a wanted person who has no profile any more, and another profile has it by now, such as an
+//	           alias that changed hands. What is named is what is sent.
 //
 // Whether something was added or removed is told by the fake, by what took effect and not by what was answered, so that a ledger that forgets or
 // invents is no excuse. Each excuse that was needed is counted.

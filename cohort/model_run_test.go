@@ -368,16 +368,17 @@ func (m *model) filled(b *book, v *view, before, after record) {
 		if v.byProfile[profile] != nil {
 			continue
 		}
-		mistaken := false // an identifier of the profile is named as somebody else's
+		mistaken := false
+		stray := func(id identity.ID) bool { return v.byID[id] != nil && v.byID[id].profile == "" } // named as that of somebody without a profile
 		for id, s := range b.standing {
 			if s.run == m.run && s.on == profile {
-				m.checkf(v.byID[id] != nil, "cohort %s: this run put in somebody who is not wanted", b.id)
+				m.checkf(stray(id), "cohort %s: this run put in somebody who is not wanted", b.id)
 				mistaken = true
 			}
 		}
 		for id := range before.standing {
 			if m.owner(id) == profile {
-				m.checkf(v.byID[id] != nil, "cohort %s: somebody is in who is not wanted and whom a removal would have reached", b.id)
+				m.checkf(stray(id), "cohort %s: somebody is in who is not wanted and whom a removal would have reached", b.id)
 				mistaken = true
 			}
 		}
