@@ -30,7 +30,7 @@ type timed struct {
 type slot uint64
 
 const (
-	slabBits   = 10
+	slabBits   = 10 // a slab is then the largest block that the allocator keeps ready
 	slabSize   = 1 << slabBits
 	firstSlots = 1 << 8
 )

@@ -146,16 +146,19 @@ func (o Outcome) String() string {
 	}
 }
 
-// settled returns the state of a member after a change of it came to this end.
-func settled(before State, removal bool, o Outcome) State {
-	switch {
-	case o == Refused:
+// AfterRemoval returns the state of a member after an intent that removes it came to this end. Before is the state that Begin was given.
+func (o Outcome) AfterRemoval(before State) State { return o.after(before, Out) }
+
+// AfterAddition returns the state of a member after an intent that adds it came to this end. Before is the state that Begin was given.
+func (o Outcome) AfterAddition(before State) State { return o.after(before, In) }
+
+func (o Outcome) after(before, accepted State) State {
+	switch o {
+	case Accepted:
+		return accepted
+	case Refused:
 		return before
-	case o != Accepted:
-		return Unknown
-	case removal:
-		return Out
 	default:
-		return In
+		return Unknown
 	}
 }

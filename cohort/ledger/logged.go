@@ -224,7 +224,11 @@ func (j *journal) scatter(ctx context.Context, l *logged, seed hashSeed, s *scra
 			if p < from || p >= to {
 				return nil
 			}
-			return s.append(s.open(loggedStream, c.class, p), settled(c.before, c.removal, outcome), c.class, c.record)
+			state := outcome.AfterAddition(c.before)
+			if c.removal {
+				state = outcome.AfterRemoval(c.before)
+			}
+			return s.append(s.open(loggedStream, c.class, p), state, c.class, c.record)
 		})
 		return err
 	})

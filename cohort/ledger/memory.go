@@ -172,17 +172,17 @@ func (s *memorySession) Settle(intent Intent, outcome Outcome) error {
 	return s.record(func(e *memoryEntry) {
 		i := s.intents[intent]
 		delete(s.intents, intent)
-		set := func(members []Member, removal bool) {
+		set := func(members []Member, after func(State) State) {
 			for _, m := range members {
-				if state := settled(m.State, removal, outcome); state == Out {
+				if state := after(m.State); state == Out {
 					delete(e.members, m.ID)
 				} else {
 					e.members[m.ID] = state
 				}
 			}
 		}
-		set(i.removals, true)
-		set(i.adds, false)
+		set(i.removals, outcome.AfterRemoval)
+		set(i.adds, outcome.AfterAddition)
 		e.settleStamps(i, outcome)
 	})
 }

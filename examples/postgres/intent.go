@@ -42,24 +42,13 @@ func begin(removals, adds []ledger.Member) (*intent, *record) {
 func (i *intent) settle(n ledger.Intent, outcome ledger.Outcome) *record {
 	r := &record{wrote: true, intent: n, outcome: outcome, settled: true}
 	for at, m := range i.members {
-		state := after(m.state, at < i.removed, outcome)
+		state := outcome.AfterAddition(m.state)
+		if at < i.removed {
+			state = outcome.AfterRemoval(m.state)
+		}
 		if state != ledger.Unknown { // which they are already
 			r.changes = append(r.changes, change{digest: m.digest, state: state})
 		}
 	}
 	return r
-}
-
-// after is the state of a member after a change of it came to this end.
-func after(before ledger.State, removal bool, outcome ledger.Outcome) ledger.State {
-	switch {
-	case outcome == ledger.Refused:
-		return before
-	case outcome != ledger.Accepted:
-		return ledger.Unknown
-	case removal:
-		return ledger.Out
-	default:
-		return ledger.In
-	}
 }
